@@ -1,0 +1,147 @@
+//! What the schemas of AgentgatewayBackend and AgentgatewayPolicy cannot say: forms of hosts and patterns, and
+//! values of served fields that this version of Weir does not serve.
+
+use crate::finding::{FindingKind, Severity};
+use crate::names::Host;
+use crate::schema::Issue;
+use crate::{
+    AgentgatewayBackendSpec, AgentgatewayPolicySpec, BackendAuth, BackendPolicy, Inheritance, LlmProvider,
+    SecretKeyRef, TrafficPhase,
+};
+
+/// Checks an AgentgatewayBackend.
+pub(crate) fn check_backend(spec: &AgentgatewayBackendSpec, issues: &mut Vec<Issue>) {
+    if let Some(host) = spec.static_.as_ref().and_then(|backend| backend.host.as_deref()) {
+        check_host("spec.static.host", host, issues);
+    }
+    if let Some(policies) = &spec.policies {
+        check_backend_policy("spec.policies", policies, issues);
+    }
+    let Some(ai) = &spec.ai else { return };
+    if let Some(provider) = &ai.provider {
+        check_provider("spec.ai.provider", provider, issues);
+    }
+    for (group_index, group) in ai.groups.iter().flatten().enumerate() {
+        for (index, member) in group.providers.iter().enumerate() {
+            let path = format!("spec.ai.groups[{group_index}].providers[{index}]");
+            check_provider(&path, &member.provider, issues);
+            if let Some(policies) = &member.policies {
+                check_backend_policy(&format!("{path}.policies"), policies, issues);
+            }
+        }
+    }
+}
+
+/// Checks an AgentgatewayPolicy.
+pub(crate) fn check_policy(spec: &AgentgatewayPolicySpec, issues: &mut Vec<Issue>) {
+    if spec.target_selectors.is_some() {
+        issues.push(not_served(
+            "spec.targetSelectors",
+            "targetSelectors are",
+            "name the objects in targetRefs",
+        ));
+    }
+    let inheritance = spec.strategy.as_ref().and_then(|strategy| strategy.inheritance);
+    if inheritance == Some(Inheritance::Override) {
+        issues.push(not_served("spec.strategy.inheritance", "Override is", "remove it, or write Default"));
+    }
+    if let Some(traffic) = &spec.traffic
+        && traffic.phase == Some(TrafficPhase::PreRouting)
+    {
+        issues.push(not_served("spec.traffic.phase", "PreRouting is", "remove it, or write PostRouting"));
+    }
+    if let Some(backend) = &spec.backend {
+        check_backend_policy("spec.backend", backend, issues);
+    }
+}
+
+fn check_provider(path: &str, provider: &LlmProvider, issues: &mut Vec<Issue>) {
+    if let Some(host) = &provider.host {
+        check_host(&format!("{path}.host"), host, issues);
+    }
+    for (field, value) in [("path", &provider.path), ("pathPrefix", &provider.path_prefix)] {
+        if let Some(value) = value
+            && !value.starts_with('/')
+        {
+            let message = format!("{value:?} is not an absolute path");
+            issues.push(Issue::invalid(format!("{path}.{field}"), message, "start it with /"));
+        }
+    }
+}
+
+fn check_backend_policy(path: &str, policy: &BackendPolicy, issues: &mut Vec<Issue>) {
+    if let Some(auth) = &policy.auth {
+        check_auth(&format!("{path}.auth"), auth, issues);
+    }
+    if let Some(tls) = &policy.tls {
+        for (index, reference) in tls.mtls_certificate_ref.iter().flatten().enumerate() {
+            let path = format!("{path}.tls.mtlsCertificateRef[{index}]");
+            check_secret_kind(&path, reference.group.as_deref(), issues);
+        }
+    }
+    let aliases = policy.ai.as_ref().and_then(|ai| ai.model_aliases.as_ref());
+    for (alias, model) in aliases.into_iter().flatten() {
+        let path = crate::finding::push_field(&format!("{path}.ai.modelAliases"), alias);
+        if alias.is_empty() || model.is_empty() {
+            issues.push(Issue::invalid(&*path, "neither the alias nor its model may be empty", ""));
+        }
+        if alias.matches('*').count() > 1 {
+            issues.push(Issue::invalid(path, "an alias may hold at most one *", ""));
+        }
+    }
+}
+
+fn check_auth(path: &str, auth: &BackendAuth, issues: &mut Vec<Issue>) {
+    // The API server counts characters of what it is given; an empty key would send an empty credential.
+    if auth.key.as_ref().is_some_and(|key| key.reveal().is_empty()) {
+        issues.push(Issue::invalid(
+            format!("{path}.key"),
+            "must not be empty",
+            "use secretRef, or write the key",
+        ));
+    }
+    let check = |path: String, reference: &SecretKeyRef, issues: &mut Vec<Issue>| {
+        check_secret_kind(&path, reference.group.as_deref(), issues);
+    };
+    if let Some(reference) = &auth.secret_ref {
+        check(format!("{path}.secretRef"), reference, issues);
+    }
+    for (index, credential) in auth.credentials.iter().flatten().enumerate() {
+        check(format!("{path}.credentials[{index}].secretRef"), &credential.secret_ref, issues);
+    }
+}
+
+/// Only core Secrets hold credentials here; other kinds need an extension that would resolve them.
+fn check_secret_kind(path: &str, group: Option<&str>, issues: &mut Vec<Issue>) {
+    if group.is_some_and(|group| !group.is_empty()) {
+        issues.push(not_served(path, "a reference to a kind other than Secret is", "name a core Secret"));
+    }
+}
+
+/// Destinations: a name or an address, without scheme, port or wildcard.
+fn check_host(path: &str, host: &str, issues: &mut Vec<Issue>) {
+    let (message, remedy) = match host.parse() {
+        Ok(Host::Wildcard(_)) => {
+            (format!("{host:?} is a wildcard"), "write the full name of the destination")
+        }
+        Ok(_) => return,
+        Err(_) if host.contains(':') => {
+            let remedy = "write the host alone: the port has its own field, and policies.tls turns on TLS";
+            (format!("{host:?} is not a host name"), remedy)
+        }
+        Err(_) => {
+            (format!("{host:?} is not a host name"), "write a name such as api.example.com, or an IP address")
+        }
+    };
+    issues.push(Issue::invalid(path, message, remedy));
+}
+
+fn not_served(path: &str, what: &str, remedy: &str) -> Issue {
+    Issue {
+        severity: Severity::Error,
+        kind: FindingKind::NotServed,
+        path: path.to_owned(),
+        message: format!("{what} not supported by this version of Weir"),
+        remedy: remedy.to_owned(),
+    }
+}

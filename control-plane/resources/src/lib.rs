@@ -1,0 +1,80 @@
+//! Typed Kubernetes, Gateway API and agentgateway objects: their types, strict decoding from YAML with
+//! file, line and field of every problem, validation, and the definitions (CRDs) published to a cluster.
+//!
+//! Data only: nothing here talks to a cluster, reads a file or a clock.
+
+#![forbid(unsafe_code)]
+
+mod agentgateway_checks;
+mod backend;
+mod backend_auth;
+mod backend_policy;
+mod crds;
+mod decode;
+mod definitions;
+mod duration;
+mod error;
+mod finding;
+mod frontend;
+mod gateway_checks;
+mod names;
+mod object;
+mod policy;
+mod port;
+mod provider;
+mod quantity;
+mod references;
+mod rules;
+mod schema;
+mod secret;
+mod traffic;
+mod unserved;
+mod validate;
+mod yaml;
+
+pub use backend::{
+    AgentgatewayBackend, AgentgatewayBackendSpec, AgentgatewayBackendStatus, AiBackend, ProviderGroup,
+    StaticBackend,
+};
+pub use backend_auth::{
+    AdditionalCredential, BackendAuth, CredentialLocation, HeaderLocation, InlineKey, NamedLocation,
+    Passthrough,
+};
+pub use backend_policy::{
+    AiPolicy, BackendHttp, BackendPolicy, BackendTcp, BackendTls, HttpVersion, SkipVerify,
+};
+pub use crds::{crd_yaml, crds, crds_yaml};
+pub use decode::{Decoded, decode_documents};
+pub use duration::Duration;
+pub use error::Error;
+pub use finding::{Finding, FindingKind, Locations, Origin, Severity, Subject};
+pub use frontend::{FrontendHttp, FrontendPolicy};
+pub use names::Host;
+pub use object::{Kind, Object, ObjectKey};
+pub use policy::{
+    AgentgatewayPolicy, AgentgatewayPolicySpec, AgentgatewayPolicyStatus, Inheritance, PolicyAncestorRef,
+    PolicyAncestorStatus, PolicyStrategy, PolicyTargetRef, PolicyTargetSelector,
+};
+pub use port::Port;
+pub use provider::{
+    Anthropic, Azure, AzureOpenAi, AzureResourceType, Bedrock, BedrockGuardrail, Custom, CustomFormat,
+    FormatType, Gemini, LlmProvider, NamedProvider, OpenAi, ProviderKind, VertexAi,
+};
+pub use quantity::Quantity;
+pub use references::{CaCertificateKind, CaCertificateRef, LocalBackendRef, SecretKeyRef, SecretRef};
+pub use secret::{Secret, SecretValue};
+pub use traffic::{TrafficPhase, TrafficPolicy, TrafficRetry, TrafficTimeouts};
+pub use unserved::{Ignored, Refused};
+pub use validate::validate;
+
+/// Gateway API types (v1.5), the experimental channel where it adds fields such as `retry`.
+pub mod gateway_api {
+    pub use ::gateway_api::apis::experimental::{gateways, httproutes};
+    pub use ::gateway_api::apis::standard::{gatewayclasses, referencegrants};
+}
+
+pub use k8s_openapi;
+pub use kube::core::ObjectMeta;
+
+/// Namespace of namespaced objects that name none.
+pub const DEFAULT_NAMESPACE: &str = "default";
