@@ -1,0 +1,278 @@
+//! Reading the few facts of a body that routing and accounting need, without decoding the rest.
+//!
+//! Everything else is skipped over by the JSON parser, which still checks the syntax.
+
+use std::borrow::Cow;
+
+use memchr::memmem;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::hub::Usage;
+use crate::json::{Str, is_object};
+use crate::{Dialect, Error, anthropic, openai_chat};
+
+/// What routing needs to know of a request. The fields stand in the same place in every dialect that has
+/// them in the body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestFacts<'a> {
+    /// The model asked for; not empty.
+    pub model: Cow<'a, str>,
+    /// The answer is to be streamed.
+    pub stream: bool,
+}
+
+/// Reads the facts of a chat request.
+///
+/// # Errors
+/// [`Error::ClientSent`] when the body is empty, no JSON object, has no model, or either field has the
+/// wrong type.
+pub fn request(body: &[u8]) -> Result<RequestFacts<'_>, Error> {
+    #[derive(Deserialize)]
+    struct Top<'a> {
+        #[serde(borrow, default)]
+        model: Option<&'a RawValue>,
+        #[serde(borrow, default)]
+        stream: Option<&'a RawValue>,
+    }
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(Error::client("", "The request has no body; send a JSON object."));
+    }
+    let invalid = |why: &dyn std::fmt::Display| {
+        Error::client("", format!("The request body is not a valid JSON object: {why}."))
+    };
+    // serde would read an array into a struct, field by field.
+    if !is_object(body) {
+        return Err(invalid(&"it does not begin with `{`"));
+    }
+    let top: Top<'_> = serde_json::from_slice(body).map_err(|error| invalid(&error))?;
+    let model: Str<'_> = match top.model {
+        None => return Err(Error::client("model", "you must provide a model parameter")),
+        Some(raw) => {
+            serde_json::from_str(raw.get()).map_err(|_| Error::client("model", "must be a string"))?
+        }
+    };
+    if model.0.trim().is_empty() {
+        return Err(Error::client("model", "must not be empty"));
+    }
+    let stream = match top.stream.map(RawValue::get) {
+        None | Some("false" | "null") => false,
+        Some("true") => true,
+        Some(_) => return Err(Error::client("stream", "must be true or false")),
+    };
+    Ok(RequestFacts { model: model.0, stream })
+}
+
+/// What accounting needs to know of an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AnswerFacts {
+    /// The model that answered.
+    pub model: Option<String>,
+    /// Token usage, where the provider says.
+    pub usage: Option<Usage>,
+}
+
+/// Reads the facts of a whole answer.
+///
+/// # Errors
+/// [`Error::UpstreamSent`] when the body is no JSON object.
+pub fn response(dialect: Dialect, body: &[u8]) -> Result<AnswerFacts, Error> {
+    match dialect {
+        Dialect::OpenaiChat => facts::<openai_chat::Usage<'_>>(body),
+        Dialect::AnthropicMessages => facts::<anthropic::Usage>(body),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "U: Deserialize<'de>"))]
+struct Answer<'a, U> {
+    #[serde(borrow, default)]
+    model: Option<Str<'a>>,
+    #[serde(default)]
+    usage: Option<U>,
+}
+
+fn facts<'a, U: Deserialize<'a> + Into<Usage>>(body: &'a [u8]) -> Result<AnswerFacts, Error> {
+    if !is_object(body) {
+        return Err(Error::upstream("it is no JSON object"));
+    }
+    let answer: Answer<'a, U> = serde_json::from_slice(body).map_err(|error| Error::upstream(where_(&error)))?;
+    Ok(AnswerFacts { model: answer.model.map(|model| model.0.into_owned()), usage: answer.usage.map(Into::into) })
+}
+
+/// Where JSON is broken, without quoting it.
+fn where_(error: &serde_json::Error) -> String {
+    format!("invalid JSON at line {} column {}", error.line(), error.column())
+}
+
+/// Watches a stream that passes untouched.
+#[derive(Debug)]
+pub struct StreamWatch {
+    dialect: Dialect,
+    /// What is known so far.
+    pub facts: AnswerFacts,
+    /// The stream has said that it is complete.
+    pub complete: bool,
+    /// The provider has reported an error inside the stream.
+    pub failed: bool,
+}
+
+impl StreamWatch {
+    /// A watch at the start of a stream.
+    pub fn new(dialect: Dialect) -> Self {
+        Self { dialect, facts: AnswerFacts::default(), complete: false, failed: false }
+    }
+
+    /// Looks at one SSE event. Events that are not of the dialect are none of its business.
+    pub fn event(&mut self, name: Option<&[u8]>, data: &[u8]) {
+        match self.dialect {
+            Dialect::OpenaiChat => self.openai_chat(data),
+            Dialect::AnthropicMessages => self.anthropic(name, data),
+        }
+    }
+
+    fn openai_chat(&mut self, data: &[u8]) {
+        if data == b"[DONE]" {
+            self.complete = true;
+            return;
+        }
+        if value_of(data, b"\"finish_reason\"").is_some_and(|first| first == b'"') {
+            self.complete = true;
+        }
+        if value_of(data, b"\"error\"").is_some_and(|first| first == b'{') {
+            self.failed = true;
+        }
+        let has_usage = value_of(data, b"\"usage\"").is_some_and(|first| first == b'{');
+        if (has_usage || self.facts.model.is_none())
+            && let Ok(found) = facts::<openai_chat::Usage<'_>>(data)
+        {
+            self.merge(found);
+        }
+    }
+
+    fn anthropic(&mut self, name: Option<&[u8]>, data: &[u8]) {
+        #[derive(Deserialize)]
+        struct Start<'a> {
+            #[serde(borrow)]
+            message: Answer<'a, anthropic::Usage>,
+        }
+        #[derive(Deserialize)]
+        struct Event {
+            #[serde(default)]
+            usage: Option<anthropic::Usage>,
+        }
+        #[derive(Deserialize)]
+        struct Type<'a> {
+            #[serde(borrow, rename = "type")]
+            kind: Str<'a>,
+        }
+        let from_data: Str<'_>;
+        let kind = match name {
+            Some(name) => name,
+            None => match serde_json::from_slice::<Type<'_>>(data) {
+                Ok(event) => {
+                    from_data = event.kind;
+                    from_data.0.as_bytes()
+                }
+                Err(_) => return,
+            },
+        };
+        match kind {
+            b"message_start" => {
+                if let Ok(start) = serde_json::from_slice::<Start<'_>>(data) {
+                    self.merge(AnswerFacts {
+                        model: start.message.model.map(|model| model.0.into_owned()),
+                        usage: start.message.usage.map(Into::into),
+                    });
+                }
+            }
+            b"message_delta" => {
+                if let Ok(Event { usage: Some(delta) }) = serde_json::from_slice::<Event>(data) {
+                    self.facts.usage = Some(delta.over(self.facts.usage.unwrap_or_default()));
+                }
+            }
+            b"message_stop" => self.complete = true,
+            b"error" => self.failed = true,
+            _ => {}
+        }
+    }
+
+    fn merge(&mut self, found: AnswerFacts) {
+        if self.facts.model.is_none() {
+            self.facts.model = found.model;
+        }
+        if found.usage.is_some() {
+            self.facts.usage = found.usage;
+        }
+    }
+}
+
+/// The first byte of the value behind the first occurrence of `key` (with its quotes). Inside a JSON
+/// string the quotes of a key are escaped, so text never looks like a key.
+fn value_of(data: &[u8], key: &[u8]) -> Option<u8> {
+    let at = memmem::find(data, key)? + key.len();
+    let mut rest = data.get(at..)?.iter().copied().filter(|byte| !byte.is_ascii_whitespace());
+    (rest.next()? == b':').then(|| rest.next()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_facts() {
+        let facts = request(br#"{"messages":[{"model":"no"}],"stream":true,"model":"gpt-4o"}"#).unwrap();
+        assert_eq!(facts, RequestFacts { model: "gpt-4o".into(), stream: true });
+        assert!(matches!(facts.model, Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn bad_requests_say_what_is_wrong() {
+        let message = |body: &[u8]| request(body).unwrap_err().to_string();
+        assert!(message(b"").contains("no body"));
+        assert!(message(b"{").contains("not a valid JSON object"));
+        assert!(message(b"[]").contains("not a valid JSON object"));
+        assert!(message(b"{}").contains("model parameter"));
+        assert!(message(br#"{"model":5}"#).contains("model: must be a string"));
+        assert!(message(br#"{"model":" "}"#).contains("must not be empty"));
+        assert!(message(br#"{"model":"m","stream":"yes"}"#).contains("stream: must be true or false"));
+        assert!(message(br#"{"model":"m","model":"n"}"#).contains("duplicate field"));
+    }
+
+    #[test]
+    fn keys_inside_strings_are_not_keys() {
+        assert_eq!(value_of(br#"{"text":"\"usage\": {}"}"#, b"\"usage\""), None);
+        assert_eq!(value_of(br#"{"usage" : {"#, b"\"usage\""), Some(b'{'));
+        assert_eq!(value_of(br#"{"usage":null}"#, b"\"usage\""), Some(b'n'));
+    }
+
+    #[test]
+    fn watches_openai() {
+        let mut watch = StreamWatch::new(Dialect::OpenaiChat);
+        watch.event(None, br#"{"model":"m","choices":[{"delta":{"role":"assistant"},"finish_reason":null}],"usage":null}"#);
+        assert!(!watch.complete);
+        watch.event(None, br#"{"model":"m","choices":[{"delta":{},"finish_reason":"stop"}]}"#);
+        assert!(watch.complete);
+        watch.event(None, br#"{"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":4}}}"#);
+        assert_eq!(watch.facts.model.as_deref(), Some("m"));
+        let usage = watch.facts.usage.unwrap();
+        assert_eq!((usage.input_uncached, usage.cache_read, usage.output), (6, 4, 3));
+    }
+
+    #[test]
+    fn watches_anthropic() {
+        let mut watch = StreamWatch::new(Dialect::AnthropicMessages);
+        watch.event(
+            Some(b"message_start"),
+            br#"{"type":"message_start","message":{"model":"claude","usage":{"input_tokens":7,"cache_read_input_tokens":2,"output_tokens":1}}}"#,
+        );
+        watch.event(
+            None,
+            br#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":9}}"#,
+        );
+        watch.event(Some(b"message_stop"), br#"{"type":"message_stop"}"#);
+        assert!(watch.complete);
+        let usage = watch.facts.usage.unwrap();
+        assert_eq!((usage.input_uncached, usage.cache_read, usage.output), (7, 2, 9));
+    }
+}

@@ -1,0 +1,31 @@
+//! LLM dialects: how each provider's API says the same things, and how to get from one to another.
+//!
+//! Translation is a hub, not a web. [`hub`] is the model in the middle; every dialect module
+//! ([`openai_chat`], [`anthropic`]) has six functions or state machines around it:
+//!
+//! | | from bytes | to bytes |
+//! |---|---|---|
+//! | request | `decode_request` → [`hub::Request`] | `encode_request` |
+//! | response | `decode_response` → [`hub::Response`] | `encode_response` |
+//! | stream | `StreamDecoder` → [`hub::StreamEvent`]s | `StreamEncoder` |
+//! | error | `decode_error` → [`hub::ApiError`] | `encode_error` |
+//!
+//! [`dialect`] dispatches over them by name, so that callers never match on a dialect themselves.
+//! [`inspect`] reads the few facts routing and accounting need without decoding the rest, and [`edit`]
+//! changes single fields of a body while keeping every other byte, for the same-dialect path.
+//!
+//! The crate is sans-I/O: no clock, no randomness, no ABI. The same input always gives the same bytes.
+#![forbid(unsafe_code)]
+
+pub mod anthropic;
+pub mod dialect;
+pub mod edit;
+mod error;
+pub mod hub;
+pub mod inspect;
+mod json;
+pub mod openai_chat;
+mod replay;
+
+pub use dialect::Dialect;
+pub use error::Error;

@@ -1,0 +1,36 @@
+//! OpenAI chat completions: `POST /v1/chat/completions`, as OpenAI documents it
+//! (<https://platform.openai.com/docs/api-reference/chat>) and as the many providers that imitate it speak
+//! it.
+//!
+//! Field names beyond OpenAI's own, because clients and providers use them widely:
+//!
+//! | field | where | whose |
+//! |---|---|---|
+//! | `reasoning_content` (read: also `reasoning`) | assistant message, delta | DeepSeek, vLLM, OpenRouter |
+//! | `thinking_blocks` | assistant message, delta | LiteLLM: reasoning with its signature, for replay |
+//! | `cache_control` | messages, content parts, tools | clients that mean Anthropic models |
+//! | `top_k` | request | vLLM and others |
+//! | `cache_write_tokens` | `usage.prompt_tokens_details` | OpenRouter |
+//!
+//! What a request loses on its way is listed at [`decode_request`] and [`encode_request`].
+
+mod data_url;
+mod error;
+mod message_decode;
+mod message_encode;
+mod request_decode;
+mod request_encode;
+mod request_wire;
+mod response;
+mod stream_decode;
+mod stream_encode;
+mod usage;
+mod wire;
+
+pub use error::{decode_error, encode_error, error_status, is_error_body};
+pub use request_decode::decode_request;
+pub use request_encode::encode_request;
+pub use response::{decode_response, encode_response};
+pub use stream_decode::StreamDecoder;
+pub use stream_encode::StreamEncoder;
+pub(crate) use usage::Usage;
