@@ -1,0 +1,74 @@
+//! One request and its response, as one filter sees it.
+
+use std::sync::Arc;
+
+use crate::llm::{LlmExchange, LlmPlan};
+use crate::provider::{ProviderExchange, ProviderPlan};
+use crate::usage::{UsageExchange, UsagePlan};
+use crate::{BodyFlow, HeadersFlow, Host, LocalReply, Overflow};
+
+/// The state of one request in one filter. See the crate documentation for how to drive it.
+#[derive(Debug)]
+pub struct Exchange(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Llm(LlmExchange),
+    Provider(ProviderExchange),
+    Usage(UsageExchange),
+}
+
+/// Calls the method of the filter at hand.
+macro_rules! dispatch {
+    ($self:ident, $exchange:ident => $call:expr) => {
+        match &mut $self.0 {
+            Kind::Llm($exchange) => $call,
+            Kind::Provider($exchange) => $call,
+            Kind::Usage($exchange) => $call,
+        }
+    };
+}
+
+impl Exchange {
+    pub(crate) fn llm(plan: Arc<LlmPlan>) -> Self {
+        Self(Kind::Llm(LlmExchange::new(plan)))
+    }
+
+    pub(crate) fn provider(plan: Arc<ProviderPlan>) -> Self {
+        Self(Kind::Provider(ProviderExchange::new(plan)))
+    }
+
+    pub(crate) fn usage(plan: Arc<UsagePlan>) -> Self {
+        Self(Kind::Usage(UsageExchange::new(plan)))
+    }
+
+    /// Request headers have arrived; `end` when no body follows.
+    pub fn request_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
+        dispatch!(self, exchange => exchange.request_headers(host, end))
+    }
+
+    /// A chunk of the request body (`Chunks`), or all of it (`Whole`).
+    pub fn request_body(&mut self, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow {
+        dispatch!(self, exchange => exchange.request_body(host, body, end))
+    }
+
+    /// The held request body grew past its limit.
+    pub fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply {
+        dispatch!(self, exchange => exchange.request_overflow(host))
+    }
+
+    /// Response headers have arrived; `end` when no body follows.
+    pub fn response_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
+        dispatch!(self, exchange => exchange.response_headers(host, end))
+    }
+
+    /// A chunk of the response body (`Chunks`), or all of it (`Whole`).
+    pub fn response_body(&mut self, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow {
+        dispatch!(self, exchange => exchange.response_body(host, body, end))
+    }
+
+    /// The held response body grew past its limit.
+    pub fn response_overflow(&mut self, host: &mut dyn Host) -> Overflow {
+        dispatch!(self, exchange => exchange.response_overflow(host))
+    }
+}

@@ -1,0 +1,163 @@
+//! A host made of maps, for tests that need no Envoy.
+//!
+//! [`FakeStream`] drives one exchange as an adapter would and keeps what comes out. Several streams of one
+//! request (the downstream filter, each attempt's upstream filter) share their [`SharedState`].
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::{
+    Attribute, BodyFlow, BodyMode, Exchange, HeaderMap, HeadersFlow, Host, Level, LocalReply, Overflow, Plan,
+};
+
+/// What filters of one request publish to each other.
+pub type SharedState = Rc<RefCell<BTreeMap<String, Vec<u8>>>>;
+
+/// A scripted host.
+#[derive(Debug, Default)]
+pub struct FakeHost {
+    /// Request and response headers.
+    pub headers: BTreeMap<HeaderMap, Vec<(String, String)>>,
+    /// Attributes of the stream.
+    pub attributes: BTreeMap<Attribute, String>,
+    /// Published state.
+    pub state: SharedState,
+    /// Milliseconds since 1970.
+    pub now_ms: u64,
+    /// How often the route was chosen again.
+    pub reroutes: usize,
+    /// Log lines.
+    pub logs: RefCell<Vec<(Level, String)>>,
+}
+
+impl Host for FakeHost {
+    fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    fn header(&self, map: HeaderMap, name: &str) -> Option<String> {
+        self.headers.get(&map)?.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+    }
+
+    fn set_header(&mut self, map: HeaderMap, name: &str, value: &str) {
+        self.remove_header(map, name);
+        self.headers.entry(map).or_default().push((name.to_owned(), value.to_owned()));
+    }
+
+    fn remove_header(&mut self, map: HeaderMap, name: &str) {
+        self.headers.entry(map).or_default().retain(|(key, _)| key != name);
+    }
+
+    fn attribute(&self, attribute: Attribute) -> Option<String> {
+        self.attributes.get(&attribute).cloned()
+    }
+
+    fn state(&self, key: &str) -> Option<Vec<u8>> {
+        self.state.borrow().get(key).cloned()
+    }
+
+    fn publish(&mut self, key: &str, value: &[u8]) {
+        self.state.borrow_mut().insert(key.to_owned(), value.to_vec());
+    }
+
+    fn reroute(&mut self) {
+        self.reroutes += 1;
+    }
+
+    fn log(&self, level: Level, message: &str) {
+        self.logs.borrow_mut().push((level, message.to_owned()));
+    }
+}
+
+/// What became of one direction of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Passed {
+    /// Headers (in the host) and this body went on.
+    On(Vec<u8>),
+    /// The filter answered itself.
+    Replied(LocalReply),
+}
+
+/// One exchange and its host.
+#[derive(Debug)]
+pub struct FakeStream {
+    /// The host, to look at headers and state.
+    pub host: FakeHost,
+    exchange: Exchange,
+}
+
+impl FakeStream {
+    /// A stream of `plan` that shares `state` with the request's other filters.
+    pub fn start(plan: &Plan, state: &SharedState) -> Self {
+        let host = FakeHost { state: Rc::clone(state), now_ms: 1_700_000_000_000, ..FakeHost::default() };
+        Self { host, exchange: plan.start() }
+    }
+
+    /// Passes a request through, its body in these chunks.
+    pub fn request(&mut self, headers: &[(&str, &str)], chunks: &[&[u8]]) -> Passed {
+        self.host.headers.insert(HeaderMap::Request, owned(headers));
+        let end = chunks.is_empty();
+        match self.exchange.request_headers(&mut self.host, end) {
+            HeadersFlow::Reply(reply) => Passed::Replied(reply),
+            HeadersFlow::Continue(mode) => self.body(Direction::Request, mode, chunks),
+        }
+    }
+
+    /// Passes a response through, its body in these chunks.
+    pub fn response(&mut self, headers: &[(&str, &str)], chunks: &[&[u8]]) -> Passed {
+        self.host.headers.insert(HeaderMap::Response, owned(headers));
+        let end = chunks.is_empty();
+        match self.exchange.response_headers(&mut self.host, end) {
+            HeadersFlow::Reply(reply) => Passed::Replied(reply),
+            HeadersFlow::Continue(mode) => self.body(Direction::Response, mode, chunks),
+        }
+    }
+
+    fn body(&mut self, direction: Direction, mode: BodyMode, chunks: &[&[u8]]) -> Passed {
+        let whole = chunks.concat();
+        match mode {
+            BodyMode::Skip => Passed::On(whole),
+            BodyMode::Whole { limit } if whole.len() > limit => match direction {
+                Direction::Request => Passed::Replied(self.exchange.request_overflow(&mut self.host)),
+                Direction::Response => match self.exchange.response_overflow(&mut self.host) {
+                    Overflow::Release => Passed::On(whole),
+                    Overflow::Replace(body) => Passed::On(body),
+                },
+            },
+            BodyMode::Whole { .. } => match self.call(direction, &whole, true) {
+                BodyFlow::Keep => Passed::On(whole),
+                BodyFlow::Replace(body) => Passed::On(body),
+                BodyFlow::Reply(reply) => Passed::Replied(reply),
+            },
+            BodyMode::Chunks => {
+                let mut out = Vec::new();
+                for (index, chunk) in chunks.iter().enumerate() {
+                    match self.call(direction, chunk, index + 1 == chunks.len()) {
+                        BodyFlow::Keep => out.extend_from_slice(chunk),
+                        BodyFlow::Replace(bytes) => out.extend_from_slice(&bytes),
+                        BodyFlow::Reply(reply) => return Passed::Replied(reply),
+                    }
+                }
+                Passed::On(out)
+            }
+        }
+    }
+
+    fn call(&mut self, direction: Direction, bytes: &[u8], end: bool) -> BodyFlow {
+        match direction {
+            Direction::Request => self.exchange.request_body(&mut self.host, bytes, end),
+            Direction::Response => self.exchange.response_body(&mut self.host, bytes, end),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Direction {
+    Request,
+    Response,
+}
+
+fn owned(headers: &[(&str, &str)]) -> Vec<(String, String)> {
+    headers.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}

@@ -1,0 +1,57 @@
+//! What a phase answers, for the adapter to perform.
+
+/// Answer of a headers phase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeadersFlow {
+    /// Go on; the body of this direction is treated as the mode says.
+    Continue(BodyMode),
+    /// Answer the client with this; the exchange is over.
+    Reply(LocalReply),
+}
+
+/// What happens to the body of one direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyMode {
+    /// It passes untouched and unseen.
+    Skip,
+    /// It passes chunk by chunk, each shown to the exchange first.
+    Chunks,
+    /// Headers and body are held until the body is complete.
+    Whole {
+        /// Most bytes that may be held.
+        limit: usize,
+    },
+}
+
+/// Answer of a body phase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BodyFlow {
+    /// The bytes go on as they are.
+    Keep,
+    /// These bytes go on instead (possibly none).
+    Replace(Vec<u8>),
+    /// Answer the client with this (request direction only); the exchange is over.
+    Reply(LocalReply),
+}
+
+/// Answer when a held response grew past its limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Overflow {
+    /// Let headers and everything held go on, and treat the rest as [`BodyMode::Skip`].
+    Release,
+    /// Send these bytes as the whole body and drop what the upstream still sends.
+    Replace(Vec<u8>),
+}
+
+/// An answer made here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalReply {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers beside `content-length`, lower-case names.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// For Envoy's `%RESPONSE_CODE_DETAILS%`: a word without spaces, such as `weir_bad_request`.
+    pub details: &'static str,
+}

@@ -1,0 +1,58 @@
+//! What an ABI adapter offers to an exchange.
+
+/// Reads, header edits and publishing, as the ABI gives them. Nothing here resumes, replies, changes a
+/// body or calls back into the exchange.
+pub trait Host {
+    /// Milliseconds since 1970.
+    fn now_ms(&self) -> u64;
+    /// The first value of a header or pseudo-header, lower-case name; `None` when absent or not UTF-8.
+    fn header(&self, map: HeaderMap, name: &str) -> Option<String>;
+    /// Sets a header or pseudo-header to one value, replacing all it had.
+    fn set_header(&mut self, map: HeaderMap, name: &str, value: &str);
+    /// Removes every value of a header; nothing happens when it is absent.
+    fn remove_header(&mut self, map: HeaderMap, name: &str);
+    /// An attribute of the stream.
+    fn attribute(&self, attribute: Attribute) -> Option<String>;
+    /// Bytes another Weir filter of the same request (any attempt) published under `key`.
+    fn state(&self, key: &str) -> Option<Vec<u8>>;
+    /// Publishes bytes for later filters and attempts of this request, and for the access log:
+    /// `%FILTER_STATE(wasm.<key>:PLAIN)%` under wasm, `%FILTER_STATE(<key>:PLAIN)%` natively. Replaces
+    /// what was there.
+    fn publish(&mut self, key: &str, value: &[u8]);
+    /// Makes Envoy choose the route again, after a header that routes match was changed. Downstream only.
+    fn reroute(&mut self);
+    /// Writes to Envoy's log.
+    fn log(&self, level: Level, message: &str);
+}
+
+/// Which headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HeaderMap {
+    /// Request headers.
+    Request,
+    /// Response headers.
+    Response,
+}
+
+/// Attributes of a stream that Weir reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Attribute {
+    /// Why the response has its status, in Envoy's words (`via_upstream`, `route_not_found`, …);
+    /// attribute `response.code_details`.
+    ResponseCodeDetails,
+    /// The string in the selected route's metadata at [`filter_config::ROUTE_METADATA`].
+    RouteDefaultEndpoint,
+}
+
+/// Log levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// For developers.
+    Debug,
+    /// Worth knowing.
+    Info,
+    /// Something is wrong outside Weir.
+    Warn,
+    /// Something is wrong in Weir.
+    Error,
+}

@@ -1,0 +1,43 @@
+//! What Weir's filters do, without any Envoy in it.
+//!
+//! An ABI adapter (proxy-wasm, Envoy dynamic module) compiles a configuration into a [`Plan`] once and
+//! starts an [`Exchange`] from it for every request. It drives the exchange phase by phase and performs
+//! what each phase answers:
+//!
+//! 1. [`Exchange::request_headers`] → [`HeadersFlow`]: continue with a [`BodyMode`], or reply.
+//! 2. As the mode says:
+//!    * [`BodyMode::Skip`]: the body is none of our business; nothing more is called for this direction.
+//!    * [`BodyMode::Chunks`]: headers go on at once; every chunk is passed to
+//!      [`Exchange::request_body`] as it comes, exactly once, in order, and leaves as the answer says. The last call
+//!      has `end: true`, with an empty chunk if need be.
+//!    * [`BodyMode::Whole`]: headers and body are held until the body is complete, then one call with
+//!      `end: true` and all of it. More than `limit` bytes → the overflow call instead
+//!      ([`Exchange::request_overflow`], [`Exchange::response_overflow`]).
+//! 3. The same for the response. An upstream filter is started afresh for every attempt.
+//!
+//! Reads and header edits go through [`Host`] during a call; everything that resumes, replies or changes a
+//! body is *returned* and performed after the call, so that nothing ever re-enters. Header edits are only
+//! made during a headers call or, in `Whole` mode, during the body call (headers are still held then).
+//!
+//! Bodies are bytes; trailers end a body and are otherwise left alone. No phase panics on any input, and
+//! no phase reads a clock or randomness but through [`Host`].
+#![forbid(unsafe_code)]
+
+mod endpoints;
+mod exchange;
+#[cfg(any(test, feature = "fake-host"))]
+pub mod fake_host;
+mod flow;
+mod handoff;
+mod host;
+mod llm;
+mod plan;
+mod provider;
+mod record;
+mod usage;
+
+pub use exchange::Exchange;
+pub use flow::{BodyFlow, BodyMode, HeadersFlow, LocalReply, Overflow};
+pub use host::{Attribute, HeaderMap, Host, Level};
+pub use plan::{FilterKind, Plan};
+pub use record::{Outcome, RECORD_STATE, Record};

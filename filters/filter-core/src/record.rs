@@ -1,0 +1,98 @@
+//! What is published about an exchange for access logs.
+
+use serde::{Deserialize, Serialize};
+
+use llm_dialects::hub::Usage;
+
+/// State key of the record: `%FILTER_STATE(wasm.weir.record:PLAIN)%` (wasm) or
+/// `%FILTER_STATE(weir.record:PLAIN)%` (native) in an access log.
+pub const RECORD_STATE: &str = "weir.record";
+
+/// One exchange, as far as it is known. Published as JSON whenever more becomes known, so that the last
+/// state stands in the access log even when the client goes away.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The client's dialect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// The provider's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The provider's dialect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+    /// The model the client asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The model the provider was asked for, where it differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_model: Option<String>,
+    /// The model that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_model: Option<String>,
+    /// The answer is streamed.
+    #[serde(default)]
+    pub stream: bool,
+    /// Tokens, by the provider's count; absent when it gave none (yet).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<RecordedUsage>,
+    /// How it went.
+    pub outcome: Outcome,
+    /// Why it went wrong, in words that hold nothing of any body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// How an exchange went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The answer is still coming; what stands in the log when the client went away or the provider's
+    /// connection broke.
+    #[default]
+    Partial,
+    /// The answer was complete.
+    Complete,
+    /// The request was refused here.
+    Refused,
+    /// The provider failed or could not be reached.
+    Failed,
+}
+
+/// [`Usage`] under the names used in logs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedUsage {
+    /// Input tokens neither read from nor written to the prompt cache.
+    pub input: u64,
+    /// Input tokens read from the prompt cache.
+    #[serde(default)]
+    pub cache_read: u64,
+    /// Input tokens written to the prompt cache.
+    #[serde(default)]
+    pub cache_write: u64,
+    /// Generated tokens, reasoning included.
+    pub output: u64,
+    /// The part of `output` spent on reasoning.
+    #[serde(default)]
+    pub reasoning: u64,
+}
+
+impl From<Usage> for RecordedUsage {
+    fn from(usage: Usage) -> Self {
+        Self {
+            input: usage.input_uncached,
+            cache_read: usage.cache_read,
+            cache_write: usage.cache_write,
+            output: usage.output,
+            reasoning: usage.reasoning,
+        }
+    }
+}
+
+impl Record {
+    /// The record as JSON.
+    pub fn to_json(&self) -> Vec<u8> {
+        // Strings, numbers and fixed keys: there is nothing in a record that could fail to serialise.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}

@@ -1,0 +1,171 @@
+//! The stand-alone `usage` filter: counts the tokens of LLM traffic in an ordinary Envoy and changes
+//! nothing.
+
+use std::sync::Arc;
+
+use filter_config::UsageMeter;
+use framing::sse;
+use llm_dialects::Dialect;
+use llm_dialects::inspect::{self, AnswerFacts, StreamWatch};
+
+use crate::endpoints::Endpoints;
+use crate::record::{Outcome, RECORD_STATE, Record, RecordedUsage};
+use crate::{BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, LocalReply, Overflow};
+
+/// Compiled configuration of the filter.
+#[derive(Debug)]
+pub(crate) struct UsagePlan {
+    endpoints: Endpoints,
+    limit: usize,
+}
+
+impl UsagePlan {
+    pub(crate) fn new(config: UsageMeter) -> Self {
+        Self {
+            endpoints: Endpoints::new(&config.endpoints),
+            limit: usize::try_from(config.max_response_body_bytes).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+/// One request in the filter.
+#[derive(Debug)]
+pub(crate) struct UsageExchange {
+    plan: Arc<UsagePlan>,
+    dialect: Option<Dialect>,
+    answer: Answer,
+}
+
+#[derive(Debug)]
+enum Answer {
+    None,
+    /// Bytes so far of a JSON answer with this status.
+    Json(u16, Vec<u8>),
+    Stream(Box<(sse::Decoder, StreamWatch)>),
+}
+
+impl UsageExchange {
+    pub(crate) fn new(plan: Arc<UsagePlan>) -> Self {
+        Self { plan, dialect: None, answer: Answer::None }
+    }
+
+    pub(crate) fn request_headers(&mut self, host: &mut dyn Host, _end: bool) -> HeadersFlow {
+        if host.header(HeaderMap::Request, ":method").as_deref() == Some("POST") {
+            self.dialect =
+                host.header(HeaderMap::Request, ":path").and_then(|path| self.plan.endpoints.find(&path));
+        }
+        HeadersFlow::Continue(BodyMode::Skip)
+    }
+
+    pub(crate) fn request_body(&mut self, _host: &mut dyn Host, _body: &[u8], _end: bool) -> BodyFlow {
+        BodyFlow::Keep
+    }
+
+    pub(crate) fn request_overflow(&mut self, _host: &mut dyn Host) -> LocalReply {
+        // The request body is skipped, so it cannot overflow; an adapter that asks all the same is told so.
+        crate::llm::reply(500, Vec::new(), "weir_internal")
+    }
+
+    pub(crate) fn response_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
+        let Some(dialect) = self.dialect else { return HeadersFlow::Continue(BodyMode::Skip) };
+        let status =
+            host.header(HeaderMap::Response, ":status").and_then(|v| v.parse::<u16>().ok()).unwrap_or(0);
+        let content_type = host.header(HeaderMap::Response, "content-type").unwrap_or_default();
+        let encoded = host
+            .header(HeaderMap::Response, "content-encoding")
+            .is_some_and(|value| !value.eq_ignore_ascii_case("identity"));
+        if end || encoded {
+            let note = encoded.then(|| "compressed answer: usage unknown".to_owned());
+            self.record(host, &AnswerFacts::default(), outcome(status), note);
+            return HeadersFlow::Continue(BodyMode::Skip);
+        }
+        if content_type.starts_with("text/event-stream") {
+            let framing = sse::Decoder::new(sse::Limits::default());
+            self.answer = Answer::Stream(Box::new((framing, StreamWatch::new(dialect))));
+            self.record(host, &AnswerFacts::default(), Outcome::Partial, None);
+        } else {
+            self.answer = Answer::Json(status, Vec::new());
+        }
+        HeadersFlow::Continue(BodyMode::Chunks)
+    }
+
+    pub(crate) fn response_body(&mut self, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow {
+        match std::mem::replace(&mut self.answer, Answer::None) {
+            Answer::None => {}
+            Answer::Json(status, mut bytes) => {
+                if bytes.len().saturating_add(body.len()) > self.plan.limit {
+                    let note = "answer larger than max_response_body_bytes: usage unknown".to_owned();
+                    self.record(host, &AnswerFacts::default(), outcome(status), Some(note));
+                } else if end {
+                    let whole = if bytes.is_empty() {
+                        body
+                    } else {
+                        bytes.extend_from_slice(body);
+                        &bytes
+                    };
+                    self.count(host, status, whole);
+                } else {
+                    bytes.extend_from_slice(body);
+                    self.answer = Answer::Json(status, bytes);
+                }
+            }
+            Answer::Stream(mut stream) => {
+                let (framing, watch) = &mut *stream;
+                let known = watch.facts.usage;
+                let mut sink = |frame: sse::Frame<'_>| {
+                    if let sse::Frame::Event(event) = frame {
+                        watch.event(event.event, event.data);
+                    }
+                    Ok::<(), framing::Error>(())
+                };
+                let read = framing
+                    .feed(body, &mut sink)
+                    .and_then(|()| if end { framing.finish(&mut sink).map(drop) } else { Ok(()) });
+                if end {
+                    let outcome =
+                        if watch.complete && !watch.failed { Outcome::Complete } else { Outcome::Failed };
+                    self.record(host, &watch.facts, outcome, read.err().map(|error| error.to_string()));
+                } else {
+                    if watch.facts.usage != known {
+                        self.record(host, &watch.facts, Outcome::Partial, None);
+                    }
+                    self.answer = Answer::Stream(stream);
+                }
+            }
+        }
+        BodyFlow::Keep
+    }
+
+    pub(crate) fn response_overflow(&mut self, _host: &mut dyn Host) -> Overflow {
+        Overflow::Release
+    }
+
+    fn count(&self, host: &mut dyn Host, status: u16, body: &[u8]) {
+        let Some(dialect) = self.dialect else { return };
+        if status >= 400 {
+            self.record(host, &AnswerFacts::default(), Outcome::Failed, Some(format!("status {status}")));
+            return;
+        }
+        match inspect::response(dialect, body) {
+            Ok(facts) => self.record(host, &facts, Outcome::Complete, None),
+            Err(error) => self.record(host, &AnswerFacts::default(), Outcome::Complete, Some(error.to_string())),
+        }
+    }
+
+    fn record(&self, host: &mut dyn Host, facts: &AnswerFacts, outcome: Outcome, error: Option<String>) {
+        let record = Record {
+            client: self.dialect.map(|dialect| dialect.name().to_owned()),
+            answered_model: facts.model.clone(),
+            stream: matches!(self.answer, Answer::Stream(_)),
+            usage: facts.usage.map(RecordedUsage::from),
+            outcome,
+            error,
+            ..Record::default()
+        };
+        host.publish(RECORD_STATE, &record.to_json());
+    }
+}
+
+fn outcome(status: u16) -> Outcome {
+    if status >= 400 { Outcome::Failed } else { Outcome::Complete }
+}
