@@ -1,0 +1,138 @@
+//! What source files must and must not hold.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The one crate with unsafe code.
+const UNSAFE: &str = "filters/dynamic-module";
+
+/// Names that say nothing about what is inside.
+const NAMELESS: [&str; 6] = ["util", "utils", "common", "helper", "helpers", "misc"];
+
+#[test]
+fn only_the_native_adapter_may_be_unsafe() {
+    for manifest in manifests() {
+        let folder = manifest.parent().unwrap();
+        if folder.ends_with(UNSAFE) {
+            continue;
+        }
+        for entry in ["src/lib.rs", "src/main.rs"] {
+            let path = folder.join(entry);
+            if let Ok(text) = fs::read_to_string(&path) {
+                assert!(
+                    text.contains("#![forbid(unsafe_code)]"),
+                    "{} does not forbid unsafe code",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_source_file_is_part_of_a_crate() {
+    for manifest in manifests() {
+        let src = manifest.parent().unwrap().join("src");
+        let files = files_below(&src, "rs");
+        let all: String = files.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+        for file in &files {
+            let stem = file.file_stem().unwrap().to_str().unwrap();
+            if ["lib", "main"].contains(&stem) || file.parent().unwrap().ends_with("bin") {
+                continue;
+            }
+            let module = if stem == "mod" {
+                file.parent().unwrap().file_name().unwrap().to_str().unwrap()
+            } else {
+                stem
+            };
+            let declared = all.contains(&format!("mod {module};"));
+            assert!(declared, "{} is in no module tree, so it is never compiled", file.display());
+        }
+    }
+}
+
+#[test]
+fn names_say_what_is_inside() {
+    for file in files_below(&root(), "rs") {
+        let parts: Vec<_> =
+            file.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+        for part in parts {
+            let name = part.trim_end_matches(".rs");
+            assert!(!NAMELESS.contains(&name), "{}: `{name}` says nothing", file.display());
+        }
+    }
+}
+
+#[test]
+fn no_work_is_left_open_in_the_code() {
+    let marks = ["TO".to_owned() + "DO", "FIX".to_owned() + "ME", "X".repeat(3)];
+    for file in files_below(&root(), "rs") {
+        let text = fs::read_to_string(&file).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            let comment = line.find("//").map(|at| &line[at..]).unwrap_or_default();
+            for mark in &marks {
+                assert!(!comment.contains(mark.as_str()), "{}:{}: {mark}", file.display(), number + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn paths_in_the_documents_exist() {
+    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        for quoted in text.split('`').skip(1).step_by(2) {
+            let first = quoted.split('/').next().unwrap_or_default();
+            let is_path = quoted.contains('/')
+                && !quoted.contains([' ', '*', '<', '…', '{', ':', '='])
+                && [
+                    "filters",
+                    "control-plane",
+                    "tests",
+                    "envoy",
+                    "examples",
+                    "docs",
+                    "fuzz",
+                    "proto",
+                    "crds",
+                    "scripts",
+                ]
+                .contains(&first);
+            if is_path {
+                assert!(root().join(quoted).exists(), "{document} names `{quoted}`, which does not exist");
+            }
+        }
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// Manifests of the crates, the fuzz workspace left out.
+fn manifests() -> Vec<PathBuf> {
+    files_below(&root(), "toml")
+        .into_iter()
+        .filter(|path| path.ends_with("Cargo.toml") && path.parent() != Some(&root()))
+        .filter(|path| !path.starts_with(root().join("fuzz")))
+        .collect()
+}
+
+fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        if path.is_dir() {
+            if !["target", "node_modules", ".venv", ".git", ".cache", "dist", "__pycache__"]
+                .contains(&name.to_str().unwrap_or_default())
+            {
+                found.extend(files_below(&path, extension));
+            }
+        } else if path.extension().is_some_and(|known| known == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
