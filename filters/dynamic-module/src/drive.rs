@@ -1,0 +1,243 @@
+//! Maps Envoy's callbacks to the phases of an exchange, and what the exchange answers to what Envoy is told.
+//!
+//! A driver reads the stream and lets the exchange edit headers. It does not hold, change or answer anything
+//! itself: that is in the [`Step`] it returns.
+
+use std::borrow::Cow;
+
+use filter_core::{BodyFlow, BodyMode, Exchange, HeadersFlow, Host, LocalReply, Overflow};
+
+use crate::native_host::NativeHost;
+use crate::stream::{Direction, Stream};
+
+/// The phases of an exchange; see `filter-core` for the protocol. [`Exchange`] is the one that ships.
+pub trait Phases {
+    /// Headers of one direction have arrived; `end` when no body follows.
+    fn headers(&mut self, direction: Direction, host: &mut dyn Host, end: bool) -> HeadersFlow;
+    /// A chunk of a body, or all of it, has arrived.
+    fn body(&mut self, direction: Direction, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow;
+    /// The held request body grew past its limit.
+    fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply;
+    /// The held response body grew past its limit.
+    fn response_overflow(&mut self, host: &mut dyn Host) -> Overflow;
+}
+
+impl Phases for Exchange {
+    fn headers(&mut self, direction: Direction, host: &mut dyn Host, end: bool) -> HeadersFlow {
+        match direction {
+            Direction::Request => self.request_headers(host, end),
+            Direction::Response => self.response_headers(host, end),
+        }
+    }
+
+    fn body(&mut self, direction: Direction, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow {
+        match direction {
+            Direction::Request => self.request_body(host, body, end),
+            Direction::Response => self.response_body(host, body, end),
+        }
+    }
+
+    fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply {
+        Exchange::request_overflow(self, host)
+    }
+
+    fn response_overflow(&mut self, host: &mut dyn Host) -> Overflow {
+        Exchange::response_overflow(self, host)
+    }
+}
+
+/// What Envoy is told, and what is to be done before telling it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Whether the filter chain goes on.
+    pub flow: Flow,
+    /// What is to be done.
+    pub effect: Effect,
+}
+
+/// Whether the filter chain goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// On with it, and with everything held.
+    Continue,
+    /// Hold headers and body.
+    Hold,
+    /// The stream has been answered or reset.
+    Stop,
+}
+
+/// What is to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing.
+    None,
+    /// Allow this many bytes to be held.
+    AllowToHold(usize),
+    /// Put these bytes in place of the chunk that has just come.
+    ReplaceChunk(Vec<u8>),
+    /// Put these bytes in place of the body so far. In a headers phase they become the body.
+    ReplaceBody(Vec<u8>),
+    /// Add these bytes to the body, between the last chunk and the trailers.
+    AppendToBody(Vec<u8>),
+    /// Answer the client.
+    Reply(LocalReply),
+}
+
+/// What becomes of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Passes unseen.
+    Skip,
+    /// Shown chunk by chunk.
+    Chunks,
+    /// Held until it is complete.
+    Whole { limit: usize },
+    /// Already answered in full: the rest is dropped.
+    Drop,
+}
+
+impl From<BodyMode> for Mode {
+    fn from(mode: BodyMode) -> Self {
+        match mode {
+            BodyMode::Skip => Self::Skip,
+            BodyMode::Chunks => Self::Chunks,
+            BodyMode::Whole { limit } => Self::Whole { limit },
+        }
+    }
+}
+
+/// One exchange and how far it is.
+pub struct Driver {
+    exchange: Box<dyn Phases>,
+    request: Mode,
+    response: Mode,
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Driver")
+            .field("request", &self.request)
+            .field("response", &self.response)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Driver {
+    /// A driver at the start of an exchange.
+    pub fn new(exchange: Box<dyn Phases>) -> Self {
+        Self { exchange, request: Mode::Skip, response: Mode::Skip }
+    }
+
+    /// Lets everything pass from now on, unseen: the exchange has failed and the stream is being ended.
+    pub fn disengage(&mut self) {
+        self.request = Mode::Skip;
+        self.response = Mode::Skip;
+    }
+
+    /// Headers have arrived; `end` when neither body nor trailers follow.
+    pub fn headers(&mut self, direction: Direction, stream: &Stream, end: bool) -> Step {
+        let mut host = NativeHost::new(stream);
+        let mode = match self.exchange.headers(direction, &mut host, end) {
+            HeadersFlow::Reply(reply) => return self.answer(reply),
+            HeadersFlow::Continue(BodyMode::Skip) => return go_on(Effect::None),
+            HeadersFlow::Continue(mode) => mode,
+        };
+        if end {
+            let flow = self.exchange.body(direction, &mut host, &[], true);
+            return self.finish(flow, Effect::ReplaceBody);
+        }
+        *self.mode(direction) = mode.into();
+        match mode {
+            BodyMode::Whole { limit } => Step { flow: Flow::Hold, effect: Effect::AllowToHold(limit) },
+            BodyMode::Skip | BodyMode::Chunks => go_on(Effect::None),
+        }
+    }
+
+    /// A chunk has arrived, the last one when `end`.
+    pub fn body(&mut self, direction: Direction, stream: &Stream, end: bool) -> Step {
+        let limit = match *self.mode(direction) {
+            Mode::Skip => return go_on(Effect::None),
+            Mode::Drop => return go_on(Effect::ReplaceChunk(Vec::new())),
+            Mode::Chunks => {
+                let chunk = stream.chunk(direction);
+                if chunk.is_empty() && !end {
+                    return go_on(Effect::None);
+                }
+                let flow = self.pass(direction, stream, &chunk, end);
+                return self.finish(flow, Effect::ReplaceChunk);
+            }
+            Mode::Whole { limit } => limit,
+        };
+        if stream.length_so_far(direction) > limit {
+            return self.overflow(direction, stream);
+        }
+        if !end {
+            return Step { flow: Flow::Hold, effect: Effect::None };
+        }
+        let flow = self.pass(direction, stream, &stream.body_so_far(direction), true);
+        self.finish(flow, Effect::ReplaceBody)
+    }
+
+    /// Trailers have arrived: the body is over.
+    pub fn trailers(&mut self, direction: Direction, stream: &Stream) -> Step {
+        let (body, replace): (_, fn(Vec<u8>) -> Effect) = match *self.mode(direction) {
+            Mode::Skip | Mode::Drop => return go_on(Effect::None),
+            Mode::Chunks => (Cow::Borrowed(&[][..]), Effect::AppendToBody),
+            Mode::Whole { .. } => (stream.body_so_far(direction), Effect::ReplaceBody),
+        };
+        let flow = self.pass(direction, stream, &body, true);
+        self.finish(flow, replace)
+    }
+
+    fn mode(&mut self, direction: Direction) -> &mut Mode {
+        match direction {
+            Direction::Request => &mut self.request,
+            Direction::Response => &mut self.response,
+        }
+    }
+
+    fn pass(&mut self, direction: Direction, stream: &Stream, body: &[u8], end: bool) -> BodyFlow {
+        if end {
+            *self.mode(direction) = Mode::Skip;
+        }
+        self.exchange.body(direction, &mut NativeHost::new(stream), body, end)
+    }
+
+    fn overflow(&mut self, direction: Direction, stream: &Stream) -> Step {
+        let mut host = NativeHost::new(stream);
+        match direction {
+            Direction::Request => {
+                let reply = self.exchange.request_overflow(&mut host);
+                self.answer(reply)
+            }
+            Direction::Response => match self.exchange.response_overflow(&mut host) {
+                Overflow::Release => {
+                    self.response = Mode::Skip;
+                    // Envoy puts the chunk to what it holds before it lets both go.
+                    go_on(Effect::AllowToHold(stream.length_so_far(direction)))
+                }
+                Overflow::Replace(body) => {
+                    self.response = Mode::Drop;
+                    go_on(Effect::ReplaceBody(body))
+                }
+            },
+        }
+    }
+
+    fn finish(&mut self, flow: BodyFlow, replace: impl FnOnce(Vec<u8>) -> Effect) -> Step {
+        match flow {
+            BodyFlow::Keep => go_on(Effect::None),
+            BodyFlow::Replace(bytes) => go_on(replace(bytes)),
+            BodyFlow::Reply(reply) => self.answer(reply),
+        }
+    }
+
+    fn answer(&mut self, reply: LocalReply) -> Step {
+        self.disengage();
+        Step { flow: Flow::Stop, effect: Effect::Reply(reply) }
+    }
+}
+
+fn go_on(effect: Effect) -> Step {
+    Step { flow: Flow::Continue, effect }
+}

@@ -1,0 +1,332 @@
+//! The functions Envoy calls, and the guard around them.
+//!
+//! A hook of a stream has three parts: the driver decides, with panics caught; the borrow of the driver ends;
+//! the decision is carried out. In the last part Envoy may call other hooks of the same filter, or destroy
+//! it, before the call returns.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use filter_core::{FilterKind, Level, LocalReply, Plan};
+
+use crate::abi::{self, ConfigPtr, EnvoyBuffer, FilterPtr};
+use crate::drive::{Driver, Effect, Flow, Phases, Step};
+use crate::stream::{self, Direction, Stream};
+
+/// `%RESPONSE_CODE_DETAILS%` of an exchange that failed because of a bug in Weir.
+pub const PANIC_DETAILS: &str = "weir_panic";
+
+/// A filter's configuration as Envoy holds it, shared by all workers.
+pub struct Configuration(Box<dyn Fn() -> Box<dyn Phases> + Send + Sync>);
+
+impl Configuration {
+    /// A configuration whose exchanges begin with `start`.
+    pub fn new(start: impl Fn() -> Box<dyn Phases> + Send + Sync + 'static) -> Self {
+        Self(Box::new(start))
+    }
+
+    /// Compiles the JSON configuration of the filter called `name`.
+    ///
+    /// # Errors
+    /// The fault, for people.
+    fn compile(name: &[u8], json: &[u8]) -> Result<Self, String> {
+        let kind = std::str::from_utf8(name).ok().and_then(FilterKind::from_name).ok_or_else(|| {
+            let known: Vec<&str> = FilterKind::ALL.iter().map(|kind| kind.name()).collect();
+            format!(
+                "weir: there is no filter `{}`; set `filter_name` to one of: {}",
+                String::from_utf8_lossy(name),
+                known.join(", ")
+            )
+        })?;
+        let plan = Plan::compile(kind, json).map_err(|error| format!("weir: {error}"))?;
+        Ok(Self::new(move || Box::new(plan.start())))
+    }
+
+    /// The pointer Envoy keeps. It comes back in [`envoy_dynamic_module_on_http_filter_config_destroy`].
+    pub fn into_raw(self) -> *const c_void {
+        Box::into_raw(Box::new(self)).cast_const().cast()
+    }
+}
+
+/// Called once when Envoy loads the file: names the ABI and sends panic messages to Envoy's log.
+#[unsafe(no_mangle)]
+pub extern "C" fn envoy_dynamic_module_on_program_init() -> *const c_char {
+    // The module has its own copy of std, so this is no one else's panic hook.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        let message = panic.payload_as_str().unwrap_or("no message");
+        stream::log_at(
+            abi::log_level::CRITICAL,
+            &format!("weir: a bug, please report it: panic at {place}: {message}"),
+        );
+    }));
+    abi::VERSION.as_ptr()
+}
+
+/// Compiles a filter's configuration; null makes Envoy refuse it.
+///
+/// # Safety
+/// Called by Envoy: `name` and `configuration` are readable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
+    _envoy: ConfigPtr,
+    name: EnvoyBuffer,
+    configuration: EnvoyBuffer,
+) -> *const c_void {
+    // SAFETY: Envoy keeps both readable during the call.
+    let (name, json) = unsafe { (bytes(&name), bytes(&configuration)) };
+    match guard(|| Configuration::compile(name, json)) {
+        Some(Ok(configuration)) => configuration.into_raw(),
+        Some(Err(message)) => {
+            stream::log(Level::Error, &message);
+            std::ptr::null()
+        }
+        None => std::ptr::null(),
+    }
+}
+
+/// Frees a configuration, after its last filter.
+///
+/// # Safety
+/// Called by Envoy: `configuration` is from `config_new` and not used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_destroy(configuration: *const c_void) {
+    guard(|| {
+        // SAFETY: `Configuration::into_raw` made the pointer, and Envoy gives it back once.
+        drop(unsafe { Box::from_raw(configuration.cast_mut().cast::<Configuration>()) });
+    });
+}
+
+/// Starts an exchange; null makes Envoy close the stream.
+///
+/// # Safety
+/// Called by Envoy: `configuration` is from `config_new` and not yet destroyed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_new(
+    configuration: *const c_void,
+    _filter: FilterPtr,
+) -> *const c_void {
+    guard(|| {
+        // SAFETY: `Configuration::into_raw` made the pointer; it is only ever shared, and `Sync`.
+        let configuration = unsafe { &*configuration.cast::<Configuration>() };
+        Box::into_raw(Box::new(Driver::new((configuration.0)()))).cast_const().cast()
+    })
+    .unwrap_or(std::ptr::null())
+}
+
+/// Ends an exchange.
+///
+/// # Safety
+/// Called by Envoy: `driver` is from `filter_new` and not used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_destroy(driver: *const c_void) {
+    guard(|| {
+        // SAFETY: `filter_new` made the pointer, and Envoy gives it back once. No hook borrows the driver while
+        // it calls something that can destroy the filter (see `run`).
+        drop(unsafe { Box::from_raw(driver.cast_mut().cast::<Driver>()) });
+    });
+}
+
+macro_rules! headers_hook {
+    ($(#[$doc:meta])* $name:ident, $direction:expr) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// Called by Envoy: both pointers are of this stream and alive.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name(filter: FilterPtr, driver: *const c_void, end: bool) -> c_int {
+            // SAFETY: as Envoy promises.
+            let flow = unsafe {
+                run(
+                    filter,
+                    driver,
+                    $direction,
+                    |driver, stream| driver.headers($direction, stream, end),
+                    |stream, body| stream.replace_held($direction, body),
+                )
+            };
+            match flow {
+                Flow::Continue => abi::headers_status::CONTINUE,
+                Flow::Hold | Flow::Stop => abi::headers_status::STOP_ITERATION,
+            }
+        }
+    };
+}
+
+macro_rules! body_hook {
+    ($(#[$doc:meta])* $name:ident, $direction:expr) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// Called by Envoy: both pointers are of this stream and alive.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name(filter: FilterPtr, driver: *const c_void, end: bool) -> c_int {
+            // SAFETY: as Envoy promises.
+            let flow = unsafe {
+                run(
+                    filter,
+                    driver,
+                    $direction,
+                    |driver, stream| driver.body($direction, stream, end),
+                    |stream, body| stream.replace_body($direction, body),
+                )
+            };
+            match flow {
+                Flow::Continue => abi::body_status::CONTINUE,
+                Flow::Hold => abi::body_status::STOP_AND_BUFFER,
+                Flow::Stop => abi::body_status::STOP_NO_BUFFER,
+            }
+        }
+    };
+}
+
+macro_rules! trailers_hook {
+    ($(#[$doc:meta])* $name:ident, $direction:expr) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// Called by Envoy: both pointers are of this stream and alive.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name(filter: FilterPtr, driver: *const c_void) -> c_int {
+            // SAFETY: as Envoy promises.
+            let flow = unsafe {
+                run(
+                    filter,
+                    driver,
+                    $direction,
+                    |driver, stream| driver.trailers($direction, stream),
+                    |stream, body| stream.replace_held($direction, body),
+                )
+            };
+            match flow {
+                Flow::Continue => abi::trailers_status::CONTINUE,
+                Flow::Hold | Flow::Stop => abi::trailers_status::STOP_ITERATION,
+            }
+        }
+    };
+}
+
+headers_hook!(
+    /// Request headers have arrived.
+    envoy_dynamic_module_on_http_filter_request_headers,
+    Direction::Request
+);
+body_hook!(
+    /// A chunk of the request body has arrived.
+    envoy_dynamic_module_on_http_filter_request_body,
+    Direction::Request
+);
+trailers_hook!(
+    /// Request trailers have arrived.
+    envoy_dynamic_module_on_http_filter_request_trailers,
+    Direction::Request
+);
+headers_hook!(
+    /// Response headers have arrived.
+    envoy_dynamic_module_on_http_filter_response_headers,
+    Direction::Response
+);
+body_hook!(
+    /// A chunk of the response body has arrived.
+    envoy_dynamic_module_on_http_filter_response_body,
+    Direction::Response
+);
+trailers_hook!(
+    /// Response trailers have arrived.
+    envoy_dynamic_module_on_http_filter_response_trailers,
+    Direction::Response
+);
+
+/// Lets the driver decide, and carries it out.
+///
+/// # Safety
+/// `filter` and `driver` are what Envoy passed to the running hook.
+unsafe fn run(
+    filter: FilterPtr,
+    driver: *const c_void,
+    direction: Direction,
+    decide: impl FnOnce(&mut Driver, &Stream) -> Step,
+    replace_body: impl FnOnce(&mut Stream, &[u8]),
+) -> Flow {
+    let driver = driver.cast_mut().cast::<Driver>();
+    // SAFETY: this handle does not outlive the hook.
+    let mut stream = unsafe { Stream::new(filter) };
+    let step = guard(|| {
+        // SAFETY: `filter_new` made the pointer and Envoy runs one hook of a filter at a time. Hooks are entered
+        // again only from calls that change a body or end the stream, and none is made in `decide`.
+        decide(unsafe { &mut *driver }, &stream)
+    });
+    let Some(Step { flow, effect }) = step else {
+        // SAFETY: as above; the borrow in `decide` ended with the panic.
+        unsafe { &mut *driver }.disengage();
+        stream.reply(&failure());
+        return Flow::Stop;
+    };
+    // From here on the driver is not touched.
+    match effect {
+        Effect::None => {}
+        Effect::AllowToHold(bytes) => stream.allow_to_hold(bytes),
+        Effect::ReplaceChunk(bytes) => stream.replace_chunk(direction, &bytes),
+        Effect::ReplaceBody(bytes) => replace_body(&mut stream, &bytes),
+        Effect::AppendToBody(bytes) => stream.append_held(direction, &bytes),
+        Effect::Reply(reply) => stream.reply(&reply),
+    }
+    flow
+}
+
+/// The answer when an exchange panicked: what is half done must reach neither provider nor client. When
+/// response headers are already on their way to the client, Envoy resets the stream instead of sending it.
+fn failure() -> LocalReply {
+    LocalReply {
+        status: 500,
+        headers: vec![("content-type", "text/plain".to_owned())],
+        body: b"internal error in the gateway".to_vec(),
+        details: PANIC_DETAILS,
+    }
+}
+
+/// Runs `inside`; `None` when it panicked. Unwinding into Envoy would abort it.
+fn guard<R>(inside: impl FnOnce() -> R) -> Option<R> {
+    // After a panic the exchange is not used again (`disengage`), so a broken invariant is never seen.
+    catch_unwind(AssertUnwindSafe(inside)).ok()
+}
+
+/// # Safety
+/// `buffer` is readable for `'a`.
+unsafe fn bytes<'a>(buffer: &EnvoyBuffer) -> &'a [u8] {
+    if buffer.ptr.is_null() || buffer.length == 0 {
+        return &[];
+    }
+    // SAFETY: the caller's promise.
+    unsafe { std::slice::from_raw_parts(buffer.ptr, buffer.length) }
+}
+
+/// Hooks that Envoy requires and that concern features Weir does not use.
+macro_rules! unused_hooks {
+    ($($name:ident($($parameter:ty),*);)*) => {$(
+        /// Required by Envoy; not used.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $name($(_: $parameter),*) {}
+    )*};
+}
+
+unused_hooks! {
+    envoy_dynamic_module_on_http_filter_stream_complete(FilterPtr, *const c_void);
+    envoy_dynamic_module_on_http_filter_http_callout_done(
+        FilterPtr, *const c_void, u64, c_int, *const c_void, usize, *const EnvoyBuffer, usize
+    );
+    envoy_dynamic_module_on_http_filter_http_stream_headers(
+        FilterPtr, *const c_void, u64, *const c_void, usize, bool
+    );
+    envoy_dynamic_module_on_http_filter_http_stream_data(
+        FilterPtr, *const c_void, u64, *const EnvoyBuffer, usize, bool
+    );
+    envoy_dynamic_module_on_http_filter_http_stream_trailers(
+        FilterPtr, *const c_void, u64, *const c_void, usize
+    );
+    envoy_dynamic_module_on_http_filter_http_stream_complete(FilterPtr, *const c_void, u64);
+    envoy_dynamic_module_on_http_filter_http_stream_reset(FilterPtr, *const c_void, u64, c_int);
+    envoy_dynamic_module_on_http_filter_scheduled(FilterPtr, *const c_void, u64);
+    envoy_dynamic_module_on_http_filter_downstream_above_write_buffer_high_watermark(FilterPtr, *const c_void);
+    envoy_dynamic_module_on_http_filter_downstream_below_write_buffer_low_watermark(FilterPtr, *const c_void);
+}

@@ -1,0 +1,71 @@
+//! What `filter-core` asks of its host, answered by Envoy.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use filter_config::ROUTE_METADATA;
+use filter_core::{Attribute, HeaderMap, Host, Level};
+
+use crate::abi;
+use crate::stream::{self, Stream};
+
+/// The host of an exchange during one hook.
+#[derive(Debug)]
+pub struct NativeHost<'stream>(&'stream Stream);
+
+impl<'stream> NativeHost<'stream> {
+    /// A host that reads and edits this stream.
+    pub fn new(stream: &'stream Stream) -> Self {
+        Self(stream)
+    }
+}
+
+impl Host for NativeHost<'_> {
+    fn now_ms(&self) -> u64 {
+        // A clock before 1970 is no time at all.
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn header(&self, map: HeaderMap, name: &str) -> Option<String> {
+        self.0.header(map, name).and_then(text)
+    }
+
+    fn set_header(&mut self, map: HeaderMap, name: &str, value: &str) {
+        self.0.set_header(map, name, Some(value));
+    }
+
+    fn remove_header(&mut self, map: HeaderMap, name: &str) {
+        self.0.set_header(map, name, None);
+    }
+
+    fn attribute(&self, attribute: Attribute) -> Option<String> {
+        match attribute {
+            Attribute::ResponseCodeDetails => self.0.attribute(abi::attribute::RESPONSE_CODE_DETAILS),
+            Attribute::RouteDefaultEndpoint => self.0.route_metadata(ROUTE_METADATA.0, ROUTE_METADATA.1),
+        }
+        .and_then(text)
+    }
+
+    fn state(&self, key: &str) -> Option<Vec<u8>> {
+        self.0.state(key)
+    }
+
+    fn publish(&mut self, key: &str, value: &[u8]) {
+        if !self.0.set_state(key, value) {
+            stream::log(Level::Error, &format!("weir: Envoy refused to keep the filter state `{key}`"));
+        }
+    }
+
+    fn reroute(&mut self) {
+        self.0.clear_route();
+    }
+
+    fn log(&self, level: Level, message: &str) {
+        stream::log(level, message);
+    }
+}
+
+fn text(bytes: Vec<u8>) -> Option<String> {
+    String::from_utf8(bytes).ok()
+}

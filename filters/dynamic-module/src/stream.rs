@@ -1,0 +1,352 @@
+//! A safe handle on one stream of Envoy, and Envoy's log.
+
+use std::borrow::Cow;
+use std::ffi::c_int;
+use std::marker::PhantomData;
+
+use filter_core::{HeaderMap, Level, LocalReply};
+
+use crate::abi::{self, EnvoyBuffer, ModuleBuffer, ModuleHeader};
+
+/// Which body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From the client to the provider.
+    Request,
+    /// From the provider to the client.
+    Response,
+}
+
+impl Direction {
+    fn received(self) -> c_int {
+        match self {
+            Self::Request => abi::body::RECEIVED_REQUEST,
+            Self::Response => abi::body::RECEIVED_RESPONSE,
+        }
+    }
+
+    fn held(self) -> c_int {
+        match self {
+            Self::Request => abi::body::BUFFERED_REQUEST,
+            Self::Response => abi::body::BUFFERED_RESPONSE,
+        }
+    }
+}
+
+/// One stream of Envoy, during one hook. Reads and header edits take `&self`; what changes a body, and so
+/// invalidates bytes read from it, takes `&mut self`; what ends the stream consumes the handle.
+#[derive(Debug)]
+pub struct Stream {
+    filter: abi::FilterPtr,
+    // Neither `Send` nor `Sync`: Envoy's stream belongs to one worker thread.
+    _worker: PhantomData<*mut ()>,
+}
+
+impl Stream {
+    /// The stream of Envoy's filter object.
+    ///
+    /// # Safety
+    /// `filter` is the pointer Envoy passed to the hook that is running, on the same thread, and the handle
+    /// is gone when that hook returns.
+    pub unsafe fn new(filter: abi::FilterPtr) -> Self {
+        Self { filter, _worker: PhantomData }
+    }
+
+    /// The first value of a header or pseudo-header.
+    pub fn header(&self, map: HeaderMap, name: &str) -> Option<Vec<u8>> {
+        self.read(|value| {
+            // SAFETY: the filter is valid (`new`), the key outlives the call, `value` is writable, and the
+            // count may be null.
+            unsafe {
+                abi::envoy_dynamic_module_callback_http_get_header(
+                    self.filter,
+                    header_map(map),
+                    ModuleBuffer::of(name.as_bytes()),
+                    value,
+                    0,
+                    std::ptr::null_mut(),
+                )
+            }
+        })
+    }
+
+    /// Sets a header to one value; `None` removes every value.
+    pub fn set_header(&self, map: HeaderMap, name: &str, value: Option<&str>) {
+        let value = value.map_or(ModuleBuffer::NULL, |value| ModuleBuffer::of(value.as_bytes()));
+        // SAFETY: the filter is valid (`new`); Envoy copies key and value. It answers false when there are no
+        // such headers yet: nothing to set then.
+        unsafe {
+            abi::envoy_dynamic_module_callback_http_set_header(
+                self.filter,
+                header_map(map),
+                ModuleBuffer::of(name.as_bytes()),
+                value,
+            );
+        }
+    }
+
+    /// A string attribute by its number in [`abi::attribute`].
+    pub fn attribute(&self, id: c_int) -> Option<Vec<u8>> {
+        self.read(|value| {
+            // SAFETY: the filter is valid (`new`) and `value` is writable.
+            unsafe {
+                abi::envoy_dynamic_module_callback_http_filter_get_attribute_string(self.filter, id, value)
+            }
+        })
+    }
+
+    /// A string of the selected route's metadata.
+    pub fn route_metadata(&self, namespace: &str, key: &str) -> Option<Vec<u8>> {
+        self.read(|value| {
+            // SAFETY: the filter is valid (`new`), namespace and key outlive the call, `value` is writable.
+            unsafe {
+                abi::envoy_dynamic_module_callback_http_get_metadata_string(
+                    self.filter,
+                    abi::metadata_source::ROUTE,
+                    ModuleBuffer::of(namespace.as_bytes()),
+                    ModuleBuffer::of(key.as_bytes()),
+                    value,
+                )
+            }
+        })
+    }
+
+    /// Bytes in the stream's filter state, shared by the downstream chain and all attempts.
+    pub fn state(&self, key: &str) -> Option<Vec<u8>> {
+        self.read(|value| {
+            // SAFETY: the filter is valid (`new`), the key outlives the call, `value` is writable.
+            unsafe {
+                abi::envoy_dynamic_module_callback_http_get_filter_state_bytes(
+                    self.filter,
+                    ModuleBuffer::of(key.as_bytes()),
+                    value,
+                )
+            }
+        })
+    }
+
+    /// Sets or replaces bytes in the filter state; false when Envoy refuses.
+    pub fn set_state(&self, key: &str, value: &[u8]) -> bool {
+        // SAFETY: the filter is valid (`new`); Envoy copies key and value.
+        unsafe {
+            abi::envoy_dynamic_module_callback_http_set_filter_state_bytes(
+                self.filter,
+                ModuleBuffer::of(key.as_bytes()),
+                ModuleBuffer::of(value),
+            )
+        }
+    }
+
+    /// Makes Envoy choose the route again. Only for filters of the downstream chain.
+    pub fn clear_route(&self) {
+        // SAFETY: the filter is valid (`new`).
+        unsafe { abi::envoy_dynamic_module_callback_http_clear_route_cache(self.filter) }
+    }
+
+    /// The chunk of the running body hook.
+    pub fn chunk(&self, direction: Direction) -> Cow<'_, [u8]> {
+        self.body(&[direction.received()])
+    }
+
+    /// All of the body so far: what Envoy holds back and then the chunk of the running body hook.
+    pub fn body_so_far(&self, direction: Direction) -> Cow<'_, [u8]> {
+        if self.chunk_is_held(direction) {
+            self.body(&[direction.received()])
+        } else {
+            self.body(&[direction.held(), direction.received()])
+        }
+    }
+
+    /// Number of bytes of [`Self::body_so_far`].
+    pub fn length_so_far(&self, direction: Direction) -> usize {
+        let received = self.body_size(direction.received());
+        if self.chunk_is_held(direction) {
+            received
+        } else {
+            received.saturating_add(self.body_size(direction.held()))
+        }
+    }
+
+    /// Lets Envoy hold `bytes` of a body. With less, it answers 413 to a request and 500 for a response; its
+    /// default is 1 MiB. The limit is one for both directions and all filters of the chain, and never lowered.
+    pub fn allow_to_hold(&mut self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        // SAFETY: the filter is valid (`new`).
+        let now = unsafe { abi::envoy_dynamic_module_callback_http_get_buffer_limit(self.filter) };
+        if now < bytes {
+            // SAFETY: the filter is valid (`new`).
+            unsafe { abi::envoy_dynamic_module_callback_http_set_buffer_limit(self.filter, bytes) }
+        }
+    }
+
+    /// Puts `bytes` in place of the chunk of the running body hook.
+    pub fn replace_chunk(&mut self, direction: Direction, bytes: &[u8]) {
+        self.drain(direction.received());
+        self.append(direction.received(), bytes);
+    }
+
+    /// Puts `bytes` in place of everything held and received so far. For the body hook.
+    pub fn replace_body(&mut self, direction: Direction, bytes: &[u8]) {
+        // What replaces a held body is held for a moment, and by the router for retries.
+        self.allow_to_hold(bytes.len());
+        self.drain(direction.held());
+        self.replace_chunk(direction, bytes);
+    }
+
+    /// Puts `bytes` in place of everything held so far. For the headers hook, where they become the body, and
+    /// the trailers hook.
+    pub fn replace_held(&mut self, direction: Direction, bytes: &[u8]) {
+        self.allow_to_hold(bytes.len());
+        self.drain(direction.held());
+        self.append_held(direction, bytes);
+    }
+
+    /// Adds bytes to the body outside of the body hook.
+    pub fn append_held(&mut self, direction: Direction, bytes: &[u8]) {
+        self.append(direction.held(), bytes);
+    }
+
+    /// Answers the client. Envoy adds `content-length`, does not show the answer to this filter, and destroys
+    /// the filter soon after. In the response direction the answer takes the place of the upstream's, or, if
+    /// headers of that are already on their way, the stream is reset.
+    pub fn reply(self, reply: &LocalReply) {
+        let headers: Vec<ModuleHeader> = reply
+            .headers
+            .iter()
+            .map(|(name, value)| ModuleHeader {
+                key: ModuleBuffer::of(name.as_bytes()),
+                value: ModuleBuffer::of(value.as_bytes()),
+            })
+            .collect();
+        // SAFETY: the filter is valid (`new`); headers, body and details outlive the call, in which Envoy
+        // copies them.
+        unsafe {
+            abi::envoy_dynamic_module_callback_http_send_response(
+                self.filter,
+                u32::from(reply.status),
+                headers.as_ptr(),
+                headers.len(),
+                ModuleBuffer::of(&reply.body),
+                ModuleBuffer::of(reply.details.as_bytes()),
+            );
+        }
+    }
+
+    /// Whether the chunk of the running hook is the very buffer Envoy held the body in: so after another
+    /// filter held it. Counting both would double the body.
+    fn chunk_is_held(&self, direction: Direction) -> bool {
+        // SAFETY: the filter is valid (`new`).
+        unsafe {
+            match direction {
+                Direction::Request => {
+                    abi::envoy_dynamic_module_callback_http_received_buffered_request_body(self.filter)
+                }
+                Direction::Response => {
+                    abi::envoy_dynamic_module_callback_http_received_buffered_response_body(self.filter)
+                }
+            }
+        }
+    }
+
+    fn body_size(&self, body: c_int) -> usize {
+        // SAFETY: the filter is valid (`new`); a body that is not there has size 0.
+        unsafe { abi::envoy_dynamic_module_callback_http_get_body_size(self.filter, body) }
+    }
+
+    /// The bytes of several bodies in order; not copied when they are in one piece.
+    fn body(&self, bodies: &[c_int]) -> Cow<'_, [u8]> {
+        let mut pieces: Vec<EnvoyBuffer> = Vec::new();
+        for body in bodies {
+            // SAFETY: the filter is valid (`new`); a body that is not there has no chunks.
+            let count =
+                unsafe { abi::envoy_dynamic_module_callback_http_get_body_chunks_size(self.filter, *body) };
+            if count == 0 {
+                continue;
+            }
+            let start = pieces.len();
+            pieces.resize(start.saturating_add(count), EnvoyBuffer::EMPTY);
+            let Some(room) = pieces.get_mut(start..) else { continue };
+            // SAFETY: the filter is valid (`new`), and `room` is as long as Envoy said just before.
+            unsafe {
+                abi::envoy_dynamic_module_callback_http_get_body_chunks(
+                    self.filter,
+                    *body,
+                    room.as_mut_ptr(),
+                );
+            }
+        }
+        pieces.retain(|piece| piece.length > 0);
+        match pieces.as_slice() {
+            [] => Cow::Borrowed(&[]),
+            [piece] => Cow::Borrowed(self.borrow(piece)),
+            several => {
+                let mut whole = Vec::with_capacity(several.iter().map(|piece| piece.length).sum());
+                for piece in several {
+                    whole.extend_from_slice(self.borrow(piece));
+                }
+                Cow::Owned(whole)
+            }
+        }
+    }
+
+    fn drain(&mut self, body: c_int) {
+        // SAFETY: the filter is valid (`new`); `&mut self` means that no bytes of a body are borrowed. False
+        // means there was no such body.
+        unsafe { abi::envoy_dynamic_module_callback_http_drain_body(self.filter, body, usize::MAX) };
+    }
+
+    fn append(&mut self, body: c_int, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        // SAFETY: the filter is valid (`new`); `&mut self` means that no bytes of a body are borrowed; Envoy
+        // copies `bytes`.
+        let done = unsafe {
+            abi::envoy_dynamic_module_callback_http_append_body(self.filter, body, ModuleBuffer::of(bytes))
+        };
+        if !done {
+            log(Level::Error, "weir: Envoy has no body to put the new bytes in; they are lost");
+        }
+    }
+
+    /// Calls one of Envoy's getters and copies what it found.
+    fn read(&self, get: impl FnOnce(*mut EnvoyBuffer) -> bool) -> Option<Vec<u8>> {
+        let mut value = EnvoyBuffer::EMPTY;
+        get(&raw mut value).then(|| self.borrow(&value).to_vec())
+    }
+
+    fn borrow(&self, bytes: &EnvoyBuffer) -> &[u8] {
+        if bytes.ptr.is_null() || bytes.length == 0 {
+            return &[];
+        }
+        // SAFETY: Envoy gave pointer and length in this hook, where they stay valid until the body or header
+        // changes. Bodies change only through `&mut self`; header values are copied at once (`read`).
+        unsafe { std::slice::from_raw_parts(bytes.ptr, bytes.length) }
+    }
+}
+
+/// Writes to Envoy's log, from any thread.
+pub fn log(level: Level, message: &str) {
+    log_at(
+        match level {
+            Level::Debug => abi::log_level::DEBUG,
+            Level::Info => abi::log_level::INFO,
+            Level::Warn => abi::log_level::WARN,
+            Level::Error => abi::log_level::ERROR,
+        },
+        message,
+    );
+}
+
+/// Writes to Envoy's log at a level of [`abi::log_level`].
+pub fn log_at(level: c_int, message: &str) {
+    // SAFETY: Envoy copies the message.
+    unsafe { abi::envoy_dynamic_module_callback_log(level, ModuleBuffer::of(message.as_bytes())) }
+}
+
+fn header_map(map: HeaderMap) -> c_int {
+    match map {
+        HeaderMap::Request => abi::header_map::REQUEST,
+        HeaderMap::Response => abi::header_map::RESPONSE,
+    }
+}

@@ -1,0 +1,126 @@
+//! Envoy's calls into the module, and the contexts they are for.
+//!
+//! No registry is borrowed while a callback runs, so a callback that Envoy makes from within a hostcall finds
+//! everything in order. The stream that is busy then is left alone.
+
+use std::alloc::Layout;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+use filter_core::HeaderMap;
+
+use super::{Flow, LogLevel, hostcalls};
+use crate::root::Root;
+use crate::stream::Stream;
+
+thread_local! {
+    static ROOTS: RefCell<BTreeMap<u32, Rc<Root>>> = const { RefCell::new(BTreeMap::new()) };
+    /// `None` while a callback of the stream runs.
+    static STREAMS: RefCell<BTreeMap<u32, Option<Box<Stream>>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Declares which version of the ABI this is.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_abi_version_0_2_1() {}
+
+/// Called once before all else.
+#[unsafe(no_mangle)]
+extern "C" fn _initialize() {
+    std::panic::set_hook(Box::new(|panic| hostcalls::log(LogLevel::Critical, &panic.to_string())));
+}
+
+/// Memory for what Envoy returns from hostcalls.
+// Exported as `malloc` only where that does not replace the one of a C library.
+#[cfg_attr(target_arch = "wasm32", unsafe(export_name = "malloc"))]
+#[cfg_attr(not(target_arch = "wasm32"), unsafe(no_mangle))]
+extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
+    match Layout::array::<u8>(size) {
+        Ok(layout) if size > 0 => {
+            // SAFETY: the layout is not empty. Null, on exhaustion, fails the hostcall.
+            unsafe { std::alloc::alloc(layout) }
+        }
+        _ => NonNull::dangling().as_ptr(),
+    }
+}
+
+/// A root context (`root` is 0), or a stream on a root.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_context_create(id: u32, root: u32) {
+    if root == 0 {
+        ROOTS.with_borrow_mut(|roots| roots.insert(id, Rc::default()));
+        return;
+    }
+    let root = ROOTS.with_borrow(|roots| roots.get(&root).cloned());
+    // A stream that cannot be started stays `None`.
+    let stream = root.and_then(|root| root.start()).map(Box::new);
+    STREAMS.with_borrow_mut(|streams| streams.insert(id, stream));
+}
+
+/// The configuration of a root context, `size` bytes long. Answers 1 if it is accepted.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_configure(id: u32, size: usize) -> u32 {
+    let Some(root) = Root::configured(size) else { return 0 };
+    ROOTS.with_borrow_mut(|roots| roots.insert(id, Rc::new(root)));
+    1
+}
+
+/// A context is gone.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_delete(id: u32) {
+    let stream = STREAMS.with_borrow_mut(|streams| streams.remove(&id));
+    if stream.is_none() {
+        ROOTS.with_borrow_mut(|roots| roots.remove(&id));
+    }
+}
+
+/// Request headers; `end` is 1 when neither body nor trailers follow.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_request_headers(id: u32, _count: u32, end: u32) -> Flow {
+    on_stream(id, |stream| stream.headers(HeaderMap::Request, end != 0))
+}
+
+/// Request body: `size` bytes are in Envoy's buffer.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_request_body(id: u32, size: usize, end: u32) -> Flow {
+    on_stream(id, |stream| stream.body(HeaderMap::Request, size, end != 0))
+}
+
+/// Request trailers.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_request_trailers(id: u32, _count: u32) -> Flow {
+    on_stream(id, |stream| stream.trailers(HeaderMap::Request))
+}
+
+/// Response headers; `end` is 1 when neither body nor trailers follow.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_response_headers(id: u32, _count: u32, end: u32) -> Flow {
+    on_stream(id, |stream| stream.headers(HeaderMap::Response, end != 0))
+}
+
+/// Response body: `size` bytes are in Envoy's buffer.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_response_body(id: u32, size: usize, end: u32) -> Flow {
+    on_stream(id, |stream| stream.body(HeaderMap::Response, size, end != 0))
+}
+
+/// Response trailers.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_response_trailers(id: u32, _count: u32) -> Flow {
+    on_stream(id, |stream| stream.trailers(HeaderMap::Response))
+}
+
+/// Runs a callback of a stream.
+fn on_stream(id: u32, run: impl FnOnce(&mut Stream) -> Flow) -> Flow {
+    let taken = STREAMS.with_borrow_mut(|streams| streams.get_mut(&id).and_then(Option::take));
+    let Some(mut stream) = taken else { return Flow::Continue };
+    let flow = run(&mut stream);
+    STREAMS.with_borrow_mut(|streams| {
+        // Unless it was deleted meanwhile.
+        if let Some(slot) = streams.get_mut(&id) {
+            *slot = Some(stream);
+        }
+    });
+    flow
+}

@@ -1,0 +1,275 @@
+//! Maps Envoy's callbacks to the phases of an exchange, and what the exchange answers to what Envoy is told.
+//!
+//! Held bodies do not stay in Envoy's buffer, which has a limit of its own: Envoy stops reading when it is
+//! full. So every chunk but the last is taken out of Envoy's buffer and kept here.
+
+use filter_core::{BodyFlow, BodyMode, Exchange, HeaderMap, HeadersFlow, Host, LocalReply, Overflow};
+
+use crate::abi::Flow;
+
+/// What Envoy does for a driver during a callback.
+pub(crate) trait Envoy {
+    /// What it offers to the exchange.
+    type Host: Host;
+    /// The host during a callback in which `lent` headers may be touched.
+    fn host(&self, lent: Option<HeaderMap>) -> Self::Host;
+    /// The first `size` bytes of the body in Envoy's buffer.
+    fn read(&self, body: HeaderMap, size: usize) -> Vec<u8>;
+    /// Puts `bytes` in place of the first `size` bytes of Envoy's buffer.
+    fn replace(&mut self, body: HeaderMap, size: usize, bytes: &[u8]);
+    /// Answers the client.
+    fn reply(&mut self, reply: &LocalReply);
+    /// Notes in the log that the last `bytes` of a body could not be sent.
+    fn log_lost(&self, bytes: usize);
+}
+
+/// The phases of an exchange; see `filter-core` for the protocol. [`Exchange`] is the one that ships.
+pub(crate) trait Phases {
+    /// Headers have arrived; `end` when no body follows.
+    fn headers(&mut self, of: HeaderMap, host: &mut dyn Host, end: bool) -> HeadersFlow;
+    /// A chunk of a body, or all of it, has arrived.
+    fn body(&mut self, of: HeaderMap, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow;
+    /// The held request body grew past its limit.
+    fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply;
+    /// The held response body grew past its limit.
+    fn response_overflow(&mut self, host: &mut dyn Host) -> Overflow;
+}
+
+impl Phases for Exchange {
+    fn headers(&mut self, of: HeaderMap, host: &mut dyn Host, end: bool) -> HeadersFlow {
+        match of {
+            HeaderMap::Request => self.request_headers(host, end),
+            HeaderMap::Response => self.response_headers(host, end),
+        }
+    }
+
+    fn body(&mut self, of: HeaderMap, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow {
+        match of {
+            HeaderMap::Request => self.request_body(host, body, end),
+            HeaderMap::Response => self.response_body(host, body, end),
+        }
+    }
+
+    fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply {
+        Exchange::request_overflow(self, host)
+    }
+
+    fn response_overflow(&mut self, host: &mut dyn Host) -> Overflow {
+        Exchange::response_overflow(self, host)
+    }
+}
+
+/// What becomes of a body.
+#[derive(Debug)]
+enum Body {
+    /// Passes unseen.
+    Skip,
+    /// Shown chunk by chunk.
+    Chunks,
+    /// Held here until it is complete, at most `limit` bytes. `None` before the first chunk: Envoy has no
+    /// buffer yet that could be written to.
+    Whole { limit: usize, held: Option<Vec<u8>> },
+    /// Already answered in full: the rest is dropped.
+    Drop,
+}
+
+/// One exchange and how far it is.
+#[derive(Debug)]
+pub(crate) struct Driver<X> {
+    exchange: X,
+    request: Body,
+    response: Body,
+}
+
+impl<X: Phases> Driver<X> {
+    /// A driver at the start of an exchange.
+    pub(crate) fn new(exchange: X) -> Self {
+        Self { exchange, request: Body::Skip, response: Body::Skip }
+    }
+
+    /// Headers have arrived; `end` when neither body nor trailers follow.
+    pub(crate) fn headers(&mut self, of: HeaderMap, envoy: &mut impl Envoy, end: bool) -> Flow {
+        let (body, flow) = match self.exchange.headers(of, &mut envoy.host(Some(of)), end) {
+            HeadersFlow::Reply(reply) => return self.reply(envoy, &reply),
+            // Nothing follows that could be shown or held.
+            HeadersFlow::Continue(_) if end => return Flow::Continue,
+            HeadersFlow::Continue(BodyMode::Skip) => return Flow::Continue,
+            HeadersFlow::Continue(BodyMode::Chunks) => (Body::Chunks, Flow::Continue),
+            HeadersFlow::Continue(BodyMode::Whole { limit }) => {
+                (Body::Whole { limit, held: None }, Flow::Hold)
+            }
+        };
+        *self.of(of) = body;
+        flow
+    }
+
+    /// Body has arrived: `size` bytes are in Envoy's buffer, including those it was told to hold before.
+    pub(crate) fn body(&mut self, of: HeaderMap, envoy: &mut impl Envoy, size: usize, end: bool) -> Flow {
+        match self.of(of) {
+            Body::Skip => Flow::Continue,
+            Body::Drop => {
+                envoy.replace(of, size, &[]);
+                Flow::Continue
+            }
+            Body::Chunks => {
+                if size == 0 && !end {
+                    return Flow::Continue;
+                }
+                if end {
+                    *self.of(of) = Body::Skip;
+                }
+                let chunk = envoy.read(of, size);
+                let flow = self.exchange.body(of, &mut envoy.host(None), &chunk, end);
+                self.perform(of, envoy, flow, size)
+            }
+            Body::Whole { limit, held } => {
+                if held.as_ref().map_or(0, Vec::len).saturating_add(size) > *limit {
+                    return self.overflow(of, envoy, size);
+                }
+                if end {
+                    return self.finish(of, envoy, size);
+                }
+                let mut chunk = envoy.read(of, size);
+                envoy.replace(of, size, &[]);
+                match held {
+                    Some(bytes) => bytes.append(&mut chunk),
+                    None => *held = Some(chunk),
+                }
+                Flow::HoldAsStream
+            }
+        }
+    }
+
+    /// Trailers have arrived: the body is over. Envoy's buffer cannot be touched any more.
+    pub(crate) fn trailers(&mut self, of: HeaderMap, envoy: &mut impl Envoy) -> Flow {
+        let held = match std::mem::replace(self.of(of), Body::Skip) {
+            Body::Skip | Body::Drop => return Flow::Continue,
+            Body::Whole { held, .. } => Some(held.unwrap_or_default()),
+            Body::Chunks => None,
+        };
+        if of == HeaderMap::Request && held.as_ref().is_some_and(|held| !held.is_empty()) {
+            return self.reply(envoy, &trailers_refused());
+        }
+        let mut host = envoy.host(held.is_some().then_some(of));
+        let flow = self.exchange.body(of, &mut host, held.as_deref().unwrap_or_default(), true);
+        let bytes = match (flow, held) {
+            (BodyFlow::Reply(reply), _) => return self.reply(envoy, &reply),
+            (BodyFlow::Keep, Some(held)) => held,
+            (BodyFlow::Keep, None) => return Flow::Continue,
+            (BodyFlow::Replace(bytes), Some(_)) => bytes,
+            (BodyFlow::Replace(bytes), None) => {
+                if !bytes.is_empty() {
+                    envoy.log_lost(bytes.len());
+                }
+                return Flow::Continue;
+            }
+        };
+        if bytes.is_empty() {
+            return Flow::Continue;
+        }
+        let reply = match of {
+            HeaderMap::Request => trailers_refused(),
+            HeaderMap::Response => restated(&host, bytes),
+        };
+        self.reply(envoy, &reply)
+    }
+
+    fn of(&mut self, map: HeaderMap) -> &mut Body {
+        match map {
+            HeaderMap::Request => &mut self.request,
+            HeaderMap::Response => &mut self.response,
+        }
+    }
+
+    /// Takes what is held here.
+    fn take_held(&mut self, of: HeaderMap) -> Vec<u8> {
+        match std::mem::replace(self.of(of), Body::Skip) {
+            Body::Whole { held, .. } => held.unwrap_or_default(),
+            Body::Skip | Body::Chunks | Body::Drop => Vec::new(),
+        }
+    }
+
+    /// A held body is complete: what is held here and, behind it, `size` bytes in Envoy's buffer.
+    fn finish(&mut self, of: HeaderMap, envoy: &mut impl Envoy, size: usize) -> Flow {
+        let mut whole = self.take_held(of);
+        let kept = !whole.is_empty();
+        if kept {
+            whole.append(&mut envoy.read(of, size));
+        } else {
+            whole = envoy.read(of, size);
+        }
+        match self.exchange.body(of, &mut envoy.host(Some(of)), &whole, true) {
+            BodyFlow::Keep if kept => {
+                envoy.replace(of, size, &whole);
+                Flow::Continue
+            }
+            flow => self.perform(of, envoy, flow, size),
+        }
+    }
+
+    /// A held body grew past its limit: what is held here and, behind it, `size` bytes in Envoy's buffer.
+    fn overflow(&mut self, of: HeaderMap, envoy: &mut impl Envoy, size: usize) -> Flow {
+        let held = self.take_held(of);
+        let mut host = envoy.host(Some(of));
+        if of == HeaderMap::Request {
+            let reply = self.exchange.request_overflow(&mut host);
+            return self.reply(envoy, &reply);
+        }
+        match self.exchange.response_overflow(&mut host) {
+            // In place of no bytes at the start: in front of the rest.
+            Overflow::Release => envoy.replace(of, 0, &held),
+            Overflow::Replace(bytes) => {
+                self.response = Body::Drop;
+                envoy.replace(of, size, &bytes);
+            }
+        }
+        Flow::Continue
+    }
+
+    /// Performs the answer of a body phase whose bytes are the first `size` of Envoy's buffer.
+    fn perform(&mut self, of: HeaderMap, envoy: &mut impl Envoy, flow: BodyFlow, size: usize) -> Flow {
+        match flow {
+            BodyFlow::Keep => Flow::Continue,
+            BodyFlow::Replace(bytes) => {
+                envoy.replace(of, size, &bytes);
+                Flow::Continue
+            }
+            BodyFlow::Reply(reply) => self.reply(envoy, &reply),
+        }
+    }
+
+    /// Answers the client; what else arrives in either direction is no concern of the exchange any more.
+    fn reply(&mut self, envoy: &mut impl Envoy, reply: &LocalReply) -> Flow {
+        self.request = Body::Skip;
+        self.response = Body::Skip;
+        envoy.reply(reply);
+        Flow::Hold
+    }
+}
+
+/// The answer to a request that was held and ends with trailers: its body could not be put back. No client of
+/// a provider is known to send trailers.
+fn trailers_refused() -> LocalReply {
+    LocalReply {
+        status: 400,
+        headers: Vec::new(),
+        body: b"requests with trailers are not supported".to_vec(),
+        details: "weir_request_trailers",
+    }
+}
+
+/// A response whose headers are held, as a local reply: the one way left to send a body once its trailers have
+/// come. The trailers are dropped, and the headers but for those that clients act on.
+fn restated(host: &impl Host, body: Vec<u8>) -> LocalReply {
+    const KEPT: [&str; 4] = ["content-type", "retry-after", "x-request-id", "request-id"];
+    let header = |name| host.header(HeaderMap::Response, name);
+    LocalReply {
+        status: header(":status").and_then(|status| status.parse().ok()).unwrap_or(502),
+        headers: KEPT.into_iter().filter_map(|name| Some((name, header(name)?))).collect(),
+        body,
+        details: "weir_response_trailers",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! The stream context: one request and its response in one filter.
+
+use filter_core::{Exchange, HeaderMap, LocalReply};
+
+use crate::abi::{Buffer, Flow, LogLevel, hostcalls};
+use crate::drive::{Driver, Envoy};
+use crate::wasm_host::WasmHost;
+
+/// Hands Envoy's callbacks to a [`Driver`].
+#[derive(Debug)]
+pub(crate) struct Stream(Driver<Exchange>);
+
+impl Stream {
+    /// The context of a new request.
+    pub(crate) fn new(exchange: Exchange) -> Self {
+        Self(Driver::new(exchange))
+    }
+
+    /// Headers have arrived; `end` when neither body nor trailers follow.
+    pub(crate) fn headers(&mut self, of: HeaderMap, end: bool) -> Flow {
+        self.0.headers(of, &mut Hostcalls, end)
+    }
+
+    /// Body has arrived: `size` bytes are in Envoy's buffer.
+    pub(crate) fn body(&mut self, of: HeaderMap, size: usize, end: bool) -> Flow {
+        self.0.body(of, &mut Hostcalls, size, end)
+    }
+
+    /// Trailers have arrived.
+    pub(crate) fn trailers(&mut self, of: HeaderMap) -> Flow {
+        self.0.trailers(of, &mut Hostcalls)
+    }
+}
+
+/// The Envoy of the current callback.
+struct Hostcalls;
+
+fn buffer(body: HeaderMap) -> Buffer {
+    match body {
+        HeaderMap::Request => Buffer::RequestBody,
+        HeaderMap::Response => Buffer::ResponseBody,
+    }
+}
+
+impl Envoy for Hostcalls {
+    type Host = WasmHost;
+
+    fn host(&self, lent: Option<HeaderMap>) -> WasmHost {
+        WasmHost::lending(lent)
+    }
+
+    fn read(&self, body: HeaderMap, size: usize) -> Vec<u8> {
+        hostcalls::buffer(buffer(body), size)
+    }
+
+    fn replace(&mut self, body: HeaderMap, size: usize, bytes: &[u8]) {
+        hostcalls::set_buffer(buffer(body), size, bytes);
+    }
+
+    fn reply(&mut self, reply: &LocalReply) {
+        hostcalls::send_local_response(reply.status, reply.details, &reply.headers, &reply.body);
+    }
+
+    fn log_lost(&self, bytes: usize) {
+        let message = format!("the last {bytes} bytes of a body that ended with trailers were lost");
+        hostcalls::log(LogLevel::Warn, &message);
+    }
+}
