@@ -1,0 +1,125 @@
+//! An `AgentgatewayBackend`, resolved.
+
+use std::collections::BTreeSet;
+
+use resources::{AgentgatewayBackend, AiBackend, BackendPolicy, LlmProvider, ObjectKey};
+
+use crate::findings::Findings;
+use crate::index::Index;
+use crate::names;
+use crate::policy;
+use crate::provider::{self, Place, Provider};
+
+/// A backend: groups of providers in order of preference; never empty, no group is empty.
+#[derive(Debug, Clone)]
+pub(crate) struct Backend {
+    pub(crate) groups: Vec<Vec<Provider>>,
+}
+
+/// Resolves a backend. A provider that is unusable is left out; `None` when none is left.
+pub(crate) fn resolve(
+    index: &Index<'_>,
+    key: &ObjectKey,
+    backend: &AgentgatewayBackend,
+    findings: &mut Findings,
+) -> Option<Backend> {
+    if index.closed.whole(key) {
+        // The policy that closes it says so.
+        return None;
+    }
+    let spec = &backend.spec;
+    let groups: Vec<Vec<Provider>> = if let Some(ai) = &spec.ai {
+        ai_groups(index, key, backend, ai, findings)
+    } else if let Some(fixed) = &spec.static_ {
+        let place = match (&fixed.unix_path, &fixed.host, fixed.port) {
+            (Some(path), _, _) => Place::Socket(path.clone()),
+            (None, Some(host), Some(port)) => Place::host(host, port.number()),
+            _ => return None,
+        };
+        vec![static_provider(index, key, backend, place, findings).into_iter().collect()]
+    } else {
+        // Validation has reported the kinds that are not served.
+        return None;
+    };
+    let groups: Vec<_> = groups.into_iter().filter(|group| !group.is_empty()).collect();
+    (!groups.is_empty()).then_some(Backend { groups })
+}
+
+fn ai_groups(
+    index: &Index<'_>,
+    key: &ObjectKey,
+    backend: &AgentgatewayBackend,
+    ai: &AiBackend,
+    findings: &mut Findings,
+) -> Vec<Vec<Provider>> {
+    // Names of providers are unique within a group only, those of clusters must be everywhere.
+    let mut names = BTreeSet::new();
+    let mut resolve =
+        |section: &str, provider: &LlmProvider, own: Option<(&BackendPolicy, String)>, path: &str| {
+            let repeated = (!names.insert(section.to_owned())).then_some(path);
+            if index.closed.section(key, section) {
+                return None;
+            }
+            let effective = policy::effective(index, key, backend, Some(section), own);
+            provider::resolve(
+                index,
+                key,
+                provider::Section { name: section, path, repeated },
+                provider,
+                &effective,
+                findings,
+            )
+        };
+    if let Some(provider) = &ai.provider {
+        return vec![
+            resolve(AiBackend::SINGLE_PROVIDER, provider, None, "spec.ai.provider").into_iter().collect(),
+        ];
+    }
+    let mut groups = Vec::new();
+    for (g, group) in ai.groups.iter().flatten().enumerate() {
+        let mut members = Vec::new();
+        for (p, named) in group.providers.iter().enumerate() {
+            let path = format!("spec.ai.groups[{g}].providers[{p}]");
+            let own = named.policies.as_ref().map(|policies| (policies, format!("{path}.policies")));
+            members.extend(resolve(&named.name, &named.provider, own, &path));
+        }
+        groups.push(members);
+    }
+    groups
+}
+
+/// A static backend as a destination without any dialect.
+fn static_provider(
+    index: &Index<'_>,
+    key: &ObjectKey,
+    backend: &AgentgatewayBackend,
+    place: Place,
+    findings: &mut Findings,
+) -> Option<Provider> {
+    let effective = policy::effective(index, key, backend, None, None);
+    if let Some(auth) = &effective.auth {
+        findings.not_served(
+            &auth.object,
+            &auth.path,
+            "auth for a static backend",
+            "use ai.provider.custom for an LLM",
+        );
+        return None;
+    }
+    let version = effective.http.as_ref().and_then(|http| http.value.version);
+    let tls = match &effective.tls {
+        Some(tls) => Some(provider::tls_settings(index, tls, &place.host_name(), version, findings)?),
+        None => None,
+    };
+    Some(Provider {
+        cluster: names::static_cluster(&key.namespace, &key.name, &format!("{place:?} {tls:?}")),
+        place,
+        tls,
+        credentials: Vec::new(),
+        filter: None,
+        connect_timeout: provider::connect_timeout(&effective),
+        http_version: version,
+        request_timeout: provider::request_timeout(&effective),
+        source: key.clone(),
+    })
+}

@@ -1,0 +1,187 @@
+//! Where a rule's traffic goes: its backend references, followed.
+
+use std::sync::Arc;
+
+use resources::gateway_api::httproutes::{HttpRouteRulesBackendRefs, HttpRouteRulesBackendRefsFiltersType};
+use resources::{Kind, ObjectKey};
+
+use crate::backend::Backend;
+use crate::findings::Findings;
+use crate::names;
+use crate::provider::{CONNECT_TIMEOUT, Place, Provider};
+use crate::route::Context;
+use crate::service;
+
+/// One backend reference with its share of the traffic.
+#[derive(Debug, Clone)]
+pub(crate) struct Destination {
+    pub(crate) weight: u32,
+    pub(crate) target: Target,
+}
+
+/// What a backend reference leads to.
+#[derive(Debug, Clone)]
+pub(crate) enum Target {
+    /// Providers in groups of preference.
+    Backend(Arc<Backend>),
+    /// Nothing; its share of the traffic is answered with 500, as the Gateway API demands.
+    Nowhere,
+}
+
+impl Target {
+    /// The groups of clusters, in order of preference.
+    pub(crate) fn groups(&self) -> Vec<Vec<&Provider>> {
+        match self {
+            Self::Backend(backend) => backend.groups.iter().map(|group| group.iter().collect()).collect(),
+            Self::Nowhere => Vec::new(),
+        }
+    }
+
+    /// Whether it is an LLM provider.
+    pub(crate) fn is_llm(&self) -> bool {
+        matches!(self, Self::Backend(backend) if backend.groups.iter().flatten().any(|p| p.filter.is_some()))
+    }
+}
+
+/// Follows the references of a rule. Those without weight take no part.
+pub(crate) fn follow(
+    context: Context<'_>,
+    route: &ObjectKey,
+    path: &str,
+    references: &[HttpRouteRulesBackendRefs],
+    findings: &mut Findings,
+) -> Vec<Destination> {
+    let mut destinations = Vec::new();
+    for (index, reference) in references.iter().enumerate() {
+        let path = format!("{path}.backendRefs[{index}]");
+        let weight = u32::try_from(reference.weight.unwrap_or(1)).unwrap_or(0);
+        let filtered = has_unserved_filter(route, &path, reference, findings);
+        let target = match target(context, route, &path, reference, findings) {
+            Some(backend) if !filtered => Target::Backend(backend),
+            _ => Target::Nowhere,
+        };
+        if weight > 0 {
+            destinations.push(Destination { weight, target });
+        }
+    }
+    destinations
+}
+
+/// Whether a reference has a filter it must not be served without.
+fn has_unserved_filter(
+    route: &ObjectKey,
+    path: &str,
+    reference: &HttpRouteRulesBackendRefs,
+    findings: &mut Findings,
+) -> bool {
+    let mut unserved = false;
+    for (index, filter) in reference.filters.iter().flatten().enumerate() {
+        let path = format!("{path}.filters[{index}]");
+        let what = format!("the filter {:?} on one backend", filter.r#type);
+        if filter.r#type == HttpRouteRulesBackendRefsFiltersType::RequestMirror {
+            findings.ignored(route, &path, &what, "requests are not mirrored");
+        } else {
+            let remedy = "this backend's share is answered with 500; put the filter on the rule";
+            findings.not_served(route, &path, &what, remedy);
+            unserved = true;
+        }
+    }
+    unserved
+}
+
+fn target(
+    context: Context<'_>,
+    route: &ObjectKey,
+    path: &str,
+    reference: &HttpRouteRulesBackendRefs,
+    findings: &mut Findings,
+) -> Option<Arc<Backend>> {
+    let namespace = reference.namespace.as_deref().unwrap_or(&route.namespace);
+    let group = reference.group.as_deref().unwrap_or_default();
+    let kind = reference.kind.as_deref().unwrap_or("Service");
+    let name = &reference.name;
+    if namespace != route.namespace && !granted(context, route, namespace, group, kind, name) {
+        let message =
+            format!("{kind} {namespace}/{name} may not be referred to from namespace {}", route.namespace);
+        findings.error(route, path, message, "create a ReferenceGrant in that namespace");
+        return None;
+    }
+    match (group, kind) {
+        ("agentgateway.dev", "AgentgatewayBackend") => {
+            let key = ObjectKey {
+                kind: Kind::AgentgatewayBackend,
+                namespace: namespace.to_owned(),
+                name: reference.name.clone(),
+            };
+            let Some(resolved) = context.backends.get(&key) else {
+                let absence = context.index.objects.absence(&key);
+                findings.error(route, path, absence.message, absence.remedy);
+                return None;
+            };
+            // The policy that closes a backend says so itself.
+            if resolved.is_none() && !context.index.closed.whole(&key) {
+                findings.error(
+                    route,
+                    path,
+                    format!("{key} has no usable provider"),
+                    "see what is reported about it",
+                );
+            }
+            resolved.clone()
+        }
+        ("", "Service") => {
+            let Some(port) = reference.port.and_then(|port| u16::try_from(port).ok()) else {
+                findings.error(route, &format!("{path}.port"), "a Service needs a port", "add it");
+                return None;
+            };
+            service::find(context.index, route, path, namespace, name, port, findings)?;
+            Some(Arc::new(Backend { groups: vec![vec![service_provider(namespace, name, port)]] }))
+        }
+        _ => {
+            let message = format!("{group}/{kind} is no kind of backend Weir knows");
+            findings.error(
+                route,
+                path,
+                message,
+                "refer to a Service or an agentgateway.dev AgentgatewayBackend",
+            );
+            None
+        }
+    }
+}
+
+fn service_provider(namespace: &str, name: &str, port: u16) -> Provider {
+    Provider {
+        cluster: names::service_cluster(namespace, name, port),
+        place: Place::Service { namespace: namespace.to_owned(), name: name.to_owned(), port },
+        tls: None,
+        credentials: Vec::new(),
+        filter: None,
+        connect_timeout: CONNECT_TIMEOUT,
+        http_version: None,
+        request_timeout: None,
+        source: ObjectKey { kind: Kind::Service, namespace: namespace.to_owned(), name: name.to_owned() },
+    }
+}
+
+/// Whether a ReferenceGrant lets the route refer to an object of another namespace.
+fn granted(
+    context: Context<'_>,
+    route: &ObjectKey,
+    namespace: &str,
+    group: &str,
+    kind: &str,
+    name: &str,
+) -> bool {
+    context.index.objects.reference_grants().any(|(key, grant)| {
+        key.namespace == namespace
+            && grant.spec.from.iter().any(|from| {
+                from.group == route.kind.group()
+                    && from.kind == route.kind.name()
+                    && from.namespace == route.namespace
+            })
+            && grant.spec.to.iter().any(|to| {
+                to.group == group && to.kind == kind && to.name.as_ref().is_none_or(|wanted| wanted == name)
+            })
+    })
+}

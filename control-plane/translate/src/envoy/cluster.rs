@@ -1,0 +1,291 @@
+//! Clusters, with their upstream filters, TLS, credentials and endpoints.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use envoy_proto::envoy::config::cluster::v3::{CircuitBreakers, Cluster, circuit_breakers, cluster};
+use envoy_proto::envoy::config::core::v3::{
+    Address, DataSource, Http1ProtocolOptions, Http2ProtocolOptions, Pipe, TransportSocket,
+    TypedExtensionConfig, address, data_source, transport_socket,
+};
+use envoy_proto::envoy::config::endpoint::v3::{
+    ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint,
+};
+use envoy_proto::envoy::extensions::filters::http::credential_injector::v3::CredentialInjector;
+use envoy_proto::envoy::extensions::filters::http::upstream_codec::v3::UpstreamCodec;
+use envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
+    HttpFilter, http_filter,
+};
+use envoy_proto::envoy::extensions::http::injected_credentials::generic::v3::Generic;
+use envoy_proto::envoy::extensions::transport_sockets::tls::v3::{
+    CertificateValidationContext, CommonTlsContext, GenericSecret, SdsSecretConfig, Secret,
+    SubjectAltNameMatcher, TlsCertificate, UpstreamTlsContext, certificate_validation_context,
+    common_tls_context, secret, subject_alt_name_matcher,
+};
+use envoy_proto::envoy::extensions::upstreams::http::v3::{HttpProtocolOptions, http_protocol_options};
+use envoy_proto::envoy::r#type::matcher::v3::{StringMatcher, string_matcher};
+use envoy_proto::pack;
+use resources::HttpVersion;
+
+use super::{ads, file, filter, socket, text};
+use crate::index::Index;
+use crate::names;
+use crate::output::{ResourceKind, Translation};
+use crate::provider::{InjectedCredential, Place, Provider, Tls, Trust};
+use crate::route::proto_duration;
+use crate::settings::{Delivery, Settings};
+
+/// Limits that protect Envoy itself, not providers: those say 429 when they have had enough.
+const MAX_CONNECTIONS: u32 = 65_536;
+
+/// How long an idle connection to a provider is kept. Load balancers in front of providers close theirs
+/// after 60 s and more; a shorter time here avoids races with their close.
+const IDLE_CONNECTION: Duration = Duration::from_secs(55);
+
+pub(super) fn provider(index: &Index<'_>, settings: &Settings, provider: &Provider, out: &mut Translation) {
+    let mut http_filters = Vec::new();
+    if let Some(config) = &provider.filter {
+        let filter = filter::provider(settings, &provider.cluster, config);
+        http_filters.push(filter.entry());
+        if settings.delivery == Delivery::Discovery {
+            out.add(ResourceKind::Extension, &filter.name, pack(&filter.config), &provider.source);
+        }
+    }
+    for (index, credential) in provider.credentials.iter().enumerate() {
+        http_filters.push(credential_injector(settings, index, credential));
+        let value = match settings.delivery {
+            Delivery::Discovery => text(&credential.value),
+            Delivery::Static => environment(&credential.secret_name),
+        };
+        let body = Secret {
+            name: credential.secret_name.clone(),
+            r#type: Some(secret::Type::GenericSecret(GenericSecret {
+                secret: Some(value),
+                ..GenericSecret::default()
+            })),
+        };
+        out.add(ResourceKind::Secret, &credential.secret_name, pack(&body), &credential.source);
+    }
+    if let Some(certificate) = provider.tls.as_ref().and_then(|tls| tls.client_certificate.as_ref()) {
+        let (chain, key) = match settings.delivery {
+            Delivery::Discovery => (text(&certificate.chain), text(&certificate.key)),
+            Delivery::Static => (text(&certificate.chain), environment(&certificate.secret_name)),
+        };
+        let body = Secret {
+            name: certificate.secret_name.clone(),
+            r#type: Some(secret::Type::TlsCertificate(TlsCertificate {
+                certificate_chain: Some(chain),
+                private_key: Some(key),
+                ..TlsCertificate::default()
+            })),
+        };
+        out.add(ResourceKind::Secret, &certificate.secret_name, pack(&body), &certificate.source);
+    }
+    http_filters.push(HttpFilter {
+        name: "envoy.filters.http.upstream_codec".to_owned(),
+        config_type: Some(http_filter::ConfigType::TypedConfig(pack(&UpstreamCodec::default()))),
+        ..HttpFilter::default()
+    });
+    let options = HttpProtocolOptions {
+        common_http_protocol_options: Some(envoy_proto::envoy::config::core::v3::HttpProtocolOptions {
+            idle_timeout: Some(proto_duration(IDLE_CONNECTION)),
+            ..Default::default()
+        }),
+        http_filters,
+        upstream_protocol_options: Some(protocol(provider)),
+        ..HttpProtocolOptions::default()
+    };
+    let endpoints = endpoints(index, provider);
+    let discovered =
+        matches!(provider.place, Place::Service { .. }) && settings.delivery == Delivery::Discovery;
+    let cluster = Cluster {
+        name: provider.cluster.clone(),
+        connect_timeout: Some(proto_duration(provider.connect_timeout)),
+        cluster_discovery_type: Some(cluster::ClusterDiscoveryType::Type(
+            discovery_type(provider, discovered).into(),
+        )),
+        eds_cluster_config: discovered
+            .then(|| cluster::EdsClusterConfig { eds_config: Some(ads()), service_name: String::new() }),
+        load_assignment: (!discovered).then(|| endpoints.clone()),
+        // Both address families are tried, the faster one wins.
+        dns_lookup_family: cluster::DnsLookupFamily::All.into(),
+        circuit_breakers: Some(CircuitBreakers {
+            thresholds: vec![circuit_breakers::Thresholds {
+                max_connections: Some(MAX_CONNECTIONS),
+                max_pending_requests: Some(MAX_CONNECTIONS),
+                max_requests: Some(MAX_CONNECTIONS),
+                max_retries: Some(MAX_CONNECTIONS),
+                ..circuit_breakers::Thresholds::default()
+            }],
+            ..CircuitBreakers::default()
+        }),
+        transport_socket: provider.tls.as_ref().map(|tls| tls_socket(settings, tls)),
+        typed_extension_protocol_options: BTreeMap::from([(
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned(),
+            pack(&options),
+        )]),
+        ..Cluster::default()
+    };
+    if discovered {
+        out.add(ResourceKind::Endpoints, &provider.cluster, pack(&endpoints), &provider.source);
+    }
+    out.add(ResourceKind::Cluster, &provider.cluster, pack(&cluster), &provider.source);
+}
+
+fn discovery_type(provider: &Provider, discovered: bool) -> cluster::DiscoveryType {
+    match &provider.place {
+        _ if discovered => cluster::DiscoveryType::Eds,
+        Place::Host { host, .. } if host.parse::<IpAddr>().is_err() => cluster::DiscoveryType::LogicalDns,
+        _ => cluster::DiscoveryType::Static,
+    }
+}
+
+fn endpoints(index: &Index<'_>, provider: &Provider) -> ClusterLoadAssignment {
+    let addresses: Vec<(Address, String)> = match &provider.place {
+        Place::Host { host, port } => vec![(socket(host, *port), host.clone())],
+        Place::Socket(path) => {
+            let pipe = address::Address::Pipe(Pipe { path: path.clone(), mode: 0 });
+            vec![(Address { address: Some(pipe) }, String::new())]
+        }
+        Place::Service { namespace, name, port } => index
+            .endpoints
+            .behind(index.objects, namespace, name, *port)
+            .into_iter()
+            .map(|(host, port)| (socket(&host, port), String::new()))
+            .collect(),
+    };
+    let lb_endpoints = addresses
+        .into_iter()
+        .map(|(address, hostname)| LbEndpoint {
+            host_identifier: Some(lb_endpoint::HostIdentifier::Endpoint(Endpoint {
+                address: Some(address),
+                hostname,
+                ..Endpoint::default()
+            })),
+            ..LbEndpoint::default()
+        })
+        .collect();
+    ClusterLoadAssignment {
+        cluster_name: provider.cluster.clone(),
+        endpoints: vec![LocalityLbEndpoints { lb_endpoints, ..LocalityLbEndpoints::default() }],
+        ..ClusterLoadAssignment::default()
+    }
+}
+
+fn protocol(provider: &Provider) -> http_protocol_options::UpstreamProtocolOptions {
+    use http_protocol_options::explicit_http_config::ProtocolConfig;
+    use http_protocol_options::{AutoHttpConfig, ExplicitHttpConfig, UpstreamProtocolOptions};
+    let explicit = |config| {
+        UpstreamProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig { protocol_config: Some(config) })
+    };
+    match (provider.http_version, &provider.tls) {
+        (Some(HttpVersion::Http2), _) => {
+            explicit(ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions::default()))
+        }
+        (None, Some(_)) => UpstreamProtocolOptions::AutoConfig(AutoHttpConfig {
+            http_protocol_options: Some(Http1ProtocolOptions::default()),
+            http2_protocol_options: Some(Http2ProtocolOptions::default()),
+            ..AutoHttpConfig::default()
+        }),
+        (Some(HttpVersion::Http1), _) | (None, None) => {
+            explicit(ProtocolConfig::HttpProtocolOptions(Http1ProtocolOptions::default()))
+        }
+    }
+}
+
+/// Envoy's filter that adds a credential from a secret. It overwrites: the headers of an earlier attempt
+/// at another provider may still be there.
+fn credential_injector(settings: &Settings, index: usize, credential: &InjectedCredential) -> HttpFilter {
+    let generic = Generic {
+        credential: Some(secret_reference(settings, &credential.secret_name)),
+        header: credential.header.clone(),
+        header_value_prefix: credential.prefix.clone(),
+    };
+    let injector = CredentialInjector {
+        overwrite: true,
+        allow_request_without_credential: false,
+        credential: Some(TypedExtensionConfig {
+            name: "envoy.http.injected_credentials.generic".to_owned(),
+            typed_config: Some(pack(&generic)),
+        }),
+    };
+    HttpFilter {
+        name: format!("weir/credential/{index}"),
+        config_type: Some(http_filter::ConfigType::TypedConfig(pack(&injector))),
+        ..HttpFilter::default()
+    }
+}
+
+fn secret_reference(settings: &Settings, name: &str) -> SdsSecretConfig {
+    // Without a source, the name is that of a static secret.
+    SdsSecretConfig {
+        name: name.to_owned(),
+        sds_config: (settings.delivery == Delivery::Discovery).then(ads),
+    }
+}
+
+fn environment(secret_name: &str) -> DataSource {
+    DataSource {
+        specifier: Some(data_source::Specifier::EnvironmentVariable(names::environment_variable(
+            secret_name,
+        ))),
+        ..DataSource::default()
+    }
+}
+
+fn tls_socket(settings: &Settings, tls: &Tls) -> TransportSocket {
+    let trusted_ca = match &tls.trust {
+        Trust::System => Some(file(&settings.ca_file)),
+        Trust::Pem(pem) => Some(text(pem)),
+        Trust::Anything => None,
+    };
+    let match_typed_subject_alt_names = tls
+        .names
+        .iter()
+        .map(|name| {
+            let san_type = if name.parse::<IpAddr>().is_ok() {
+                subject_alt_name_matcher::SanType::IpAddress
+            } else {
+                subject_alt_name_matcher::SanType::Dns
+            };
+            SubjectAltNameMatcher {
+                san_type: san_type.into(),
+                matcher: Some(StringMatcher {
+                    match_pattern: Some(string_matcher::MatchPattern::Exact(name.clone())),
+                    ..StringMatcher::default()
+                }),
+                ..SubjectAltNameMatcher::default()
+            }
+        })
+        .collect();
+    let validation = CertificateValidationContext {
+        trust_chain_verification: match tls.trust {
+            Trust::Anything => certificate_validation_context::TrustChainVerification::AcceptUntrusted.into(),
+            _ => certificate_validation_context::TrustChainVerification::VerifyTrustChain.into(),
+        },
+        trusted_ca,
+        match_typed_subject_alt_names,
+        ..CertificateValidationContext::default()
+    };
+    let context = UpstreamTlsContext {
+        sni: tls.sni.clone().unwrap_or_default(),
+        common_tls_context: Some(CommonTlsContext {
+            alpn_protocols: tls.alpn.clone(),
+            tls_certificate_sds_secret_configs: tls
+                .client_certificate
+                .iter()
+                .map(|certificate| secret_reference(settings, &certificate.secret_name))
+                .collect(),
+            validation_context_type: Some(common_tls_context::ValidationContextType::ValidationContext(
+                validation,
+            )),
+            ..CommonTlsContext::default()
+        }),
+        ..UpstreamTlsContext::default()
+    };
+    TransportSocket {
+        name: "envoy.transport_sockets.tls".to_owned(),
+        config_type: Some(transport_socket::ConfigType::TypedConfig(pack(&context))),
+    }
+}

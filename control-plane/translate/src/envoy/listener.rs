@@ -1,0 +1,112 @@
+//! Listeners and their HTTP connection manager.
+
+use envoy_proto::envoy::config::accesslog::v3::{AccessLog, access_log};
+use envoy_proto::envoy::config::core::v3::{
+    Http2ProtocolOptions, HttpProtocolOptions, SubstitutionFormatString, substitution_format_string,
+};
+use envoy_proto::envoy::config::listener::v3::{Filter as NetworkFilter, FilterChain, Listener, filter};
+use envoy_proto::envoy::config::route::v3::RouteConfiguration;
+use envoy_proto::envoy::extensions::access_loggers::stream::v3::{StdoutAccessLog, stdout_access_log};
+use envoy_proto::envoy::extensions::filters::http::router::v3::Router;
+use envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
+    HttpConnectionManager, HttpFilter, Rds, http_connection_manager, http_filter,
+};
+use envoy_proto::{pack, struct_from_json};
+use serde_json::json;
+
+use super::filter::Filter;
+use super::{ads, socket};
+use crate::settings::{Runtime, Settings};
+
+/// The listener of a port. `routes` are part of it where they are not discovered.
+pub(super) fn listener(
+    settings: &Settings,
+    name: &str,
+    port: u16,
+    llm: &Filter,
+    routes: Option<RouteConfiguration>,
+) -> Listener {
+    let router = HttpFilter {
+        name: "envoy.filters.http.router".to_owned(),
+        config_type: Some(http_filter::ConfigType::TypedConfig(pack(&Router {
+            // Nothing of ours belongs into requests to providers.
+            suppress_envoy_headers: true,
+            ..Router::default()
+        }))),
+        ..HttpFilter::default()
+    };
+    let route_specifier = match routes {
+        Some(routes) => http_connection_manager::RouteSpecifier::RouteConfig(routes),
+        None => http_connection_manager::RouteSpecifier::Rds(Rds {
+            config_source: Some(ads()),
+            route_config_name: name.to_owned(),
+        }),
+    };
+    let manager = HttpConnectionManager {
+        stat_prefix: name.replace('/', "_"),
+        http_filters: vec![llm.entry(), router],
+        access_log: vec![access_log(settings)],
+        // The client's address is that of the connection; what a client claims is not believed, and the
+        // provider is not told.
+        use_remote_address: Some(true),
+        skip_xff_append: true,
+        normalize_path: Some(true),
+        server_name: "weir".to_owned(),
+        common_http_protocol_options: Some(HttpProtocolOptions::default()),
+        http2_protocol_options: Some(Http2ProtocolOptions::default()),
+        // Routes set their own; a listener-wide limit would cut long answers.
+        stream_idle_timeout: Some(crate::route::proto_duration(std::time::Duration::from_secs(600))),
+        route_specifier: Some(route_specifier),
+        ..HttpConnectionManager::default()
+    };
+    Listener {
+        name: name.to_owned(),
+        address: Some(socket(&settings.bind_address, port)),
+        filter_chains: vec![FilterChain {
+            name: name.to_owned(),
+            filters: vec![NetworkFilter {
+                name: "envoy.filters.network.http_connection_manager".to_owned(),
+                config_type: Some(filter::ConfigType::TypedConfig(pack(&manager))),
+            }],
+            ..FilterChain::default()
+        }],
+        ..Listener::default()
+    }
+}
+
+/// The access log: one JSON object per request on standard output. What the filters know about an
+/// exchange is in `weir`, as text that is JSON itself.
+fn access_log(settings: &Settings) -> AccessLog {
+    let record = match settings.runtime {
+        Runtime::Wasm { .. } => "%FILTER_STATE(wasm.weir.record:PLAIN)%",
+        Runtime::Native { .. } => "%FILTER_STATE(weir.record:PLAIN)%",
+    };
+    let format = json!({
+        "time": "%START_TIME%",
+        "listener": "%FILTER_CHAIN_NAME%",
+        "route": "%ROUTE_NAME%",
+        "method": "%REQUEST_HEADER(:METHOD)%",
+        "path": "%REQUEST_HEADER(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+        "status": "%RESPONSE_CODE%",
+        "details": "%RESPONSE_CODE_DETAILS%",
+        "flags": "%RESPONSE_FLAGS%",
+        "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+        "first_byte_ms": "%RESPONSE_DURATION%",
+        "duration_ms": "%DURATION%",
+        "request_id": "%REQUEST_HEADER(X-REQUEST-ID)%",
+        "weir": record,
+    });
+    let fields = format.as_object().and_then(|object| struct_from_json(object).ok()).unwrap_or_default();
+    let log = StdoutAccessLog {
+        access_log_format: Some(stdout_access_log::AccessLogFormat::LogFormat(SubstitutionFormatString {
+            omit_empty_values: true,
+            format: Some(substitution_format_string::Format::JsonFormat(fields)),
+            ..SubstitutionFormatString::default()
+        })),
+    };
+    AccessLog {
+        name: "envoy.access_loggers.stdout".to_owned(),
+        config_type: Some(access_log::ConfigType::TypedConfig(pack(&log))),
+        ..AccessLog::default()
+    }
+}

@@ -1,0 +1,123 @@
+//! Envoy resources, written.
+
+mod cluster;
+mod filter;
+mod listener;
+
+use std::collections::BTreeMap;
+
+use envoy_proto::envoy::config::core::v3::{
+    Address, AggregatedConfigSource, ApiVersion, ConfigSource, DataSource, SocketAddress, address,
+    config_source, data_source, socket_address,
+};
+use envoy_proto::envoy::config::route::v3::{Route, RouteConfiguration, VirtualHost};
+use envoy_proto::pack;
+use resources::ObjectKey;
+
+use crate::index::Index;
+use crate::output::{ResourceKind, Translation};
+use crate::provider::Provider;
+use crate::settings::{Delivery, Settings};
+
+/// Room above the largest request body the `llm` filter accepts, so that it can answer in the caller's
+/// dialect before Envoy's own limit cuts in.
+const BUFFER_SLACK: u64 = 1024 * 1024;
+
+/// Envoy's buffer limit for requests whose largest body is `max_body` bytes.
+pub(crate) fn buffer_limit(max_body: u64) -> u64 {
+    max_body.saturating_add(BUFFER_SLACK)
+}
+
+/// Whether a route matches on a header.
+pub(crate) fn matches_header(route: &Route, name: &str) -> bool {
+    route.r#match.iter().flat_map(|matched| &matched.headers).any(|header| header.name == name)
+}
+
+/// A port to write.
+#[derive(Clone, Copy)]
+pub(crate) struct Port<'a> {
+    /// The Gateway that listens on it.
+    pub(crate) gateway: &'a ObjectKey,
+    /// Name of the listener and of the route table.
+    pub(crate) name: &'a str,
+    pub(crate) number: u16,
+}
+
+/// Writes listener, `llm` filter and route table of a port.
+pub(crate) fn port(
+    settings: &Settings,
+    Port { gateway, name, number }: Port<'_>,
+    llm: &filter_config::Llm,
+    hosts: BTreeMap<String, Vec<Route>>,
+    out: &mut Translation,
+) {
+    let virtual_hosts = hosts
+        .into_iter()
+        .map(|(host, routes)| VirtualHost {
+            name: host.clone(),
+            domains: vec![host],
+            routes,
+            ..VirtualHost::default()
+        })
+        .collect();
+    let routes = RouteConfiguration {
+        name: name.to_owned(),
+        virtual_hosts,
+        // `localhost:8080` is the host `localhost`.
+        ignore_port_in_host_matching: true,
+        // A reference that leads nowhere names a cluster that does not exist, and costs only its share.
+        validate_clusters: Some(false),
+        ..RouteConfiguration::default()
+    };
+    let filter = filter::llm(settings, name, llm);
+    let inline = match settings.delivery {
+        Delivery::Discovery => None,
+        Delivery::Static => Some(routes.clone()),
+    };
+    let listener = listener::listener(settings, name, number, &filter, inline);
+    if settings.delivery == Delivery::Discovery {
+        out.add(ResourceKind::Extension, &filter.name, pack(&filter.config), gateway);
+        out.add(ResourceKind::Routes, name, pack(&routes), gateway);
+    }
+    out.add(ResourceKind::Listener, name, pack(&listener), gateway);
+}
+
+/// Writes cluster, endpoints, secrets and `provider` filter of a provider.
+pub(crate) fn provider(index: &Index<'_>, settings: &Settings, provider: &Provider, out: &mut Translation) {
+    cluster::provider(index, settings, provider, out);
+}
+
+/// Aggregated discovery as the source of a resource.
+fn ads() -> ConfigSource {
+    ConfigSource {
+        resource_api_version: ApiVersion::V3.into(),
+        config_source_specifier: Some(config_source::ConfigSourceSpecifier::Ads(
+            AggregatedConfigSource::default(),
+        )),
+        ..ConfigSource::default()
+    }
+}
+
+pub(crate) fn socket(host: &str, port: u16) -> Address {
+    Address {
+        address: Some(address::Address::SocketAddress(SocketAddress {
+            address: host.to_owned(),
+            port_specifier: Some(socket_address::PortSpecifier::PortValue(u32::from(port))),
+            ..SocketAddress::default()
+        })),
+    }
+}
+
+fn file(path: &std::path::Path) -> DataSource {
+    DataSource {
+        specifier: Some(data_source::Specifier::Filename(path.display().to_string())),
+        ..DataSource::default()
+    }
+}
+
+fn text(text: &str) -> DataSource {
+    DataSource {
+        specifier: Some(data_source::Specifier::InlineString(text.to_owned())),
+        ..DataSource::default()
+    }
+}

@@ -1,0 +1,280 @@
+//! Gateways: their listeners, the routes attached to them, and from there everything Envoy needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use resources::gateway_api::gateways::Gateway;
+use resources::gateway_api::httproutes::HttpRoute;
+use resources::{Kind, ObjectKey};
+
+use crate::attachment::{Port, common_hosts, is_gateway, listeners_of};
+use crate::destination::Target;
+use crate::envoy;
+use crate::findings::Findings;
+use crate::index::{self, Backends, Index};
+use crate::names;
+use crate::objects::Objects;
+use crate::output::{ServedRoute, Translation};
+use crate::provider::Provider;
+use crate::route::{self, Context, Entry};
+use crate::settings::{CLASS_NAME, Settings};
+
+pub(crate) fn translate(objects: &Objects, settings: &Settings) -> Translation {
+    let mut findings = Findings::default();
+    let mut out = Translation::default();
+    let index = Index::new(objects, &mut findings);
+    let backends = index::resolve_backends(&index, &mut findings);
+    let ports = ports(objects, settings, &mut findings);
+    report_gateways(objects, settings, &mut findings);
+    report_routes(objects, settings, &ports, &mut findings);
+    let mut providers = Providers::default();
+    for port in &ports {
+        translate_port(&index, &backends, settings, port, &mut providers, &mut out, &mut findings);
+    }
+    for (cluster, mut provider) in providers.reached {
+        if let Some(filter) = &mut provider.filter
+            && providers.with_published_model.contains(&cluster)
+        {
+            filter.model_header = Some(filter_config::MODEL_HEADER.to_owned());
+        }
+        envoy::provider(&index, settings, &provider, &mut out);
+    }
+    out.findings = findings.into_vec();
+    out
+}
+
+/// The providers some route leads to, by cluster.
+#[derive(Default)]
+struct Providers {
+    reached: BTreeMap<String, Provider>,
+    /// Those that requests with a published model can reach.
+    with_published_model: BTreeSet<String>,
+}
+
+/// The ports our Gateways listen on. A port belongs to one Gateway: the first by name.
+fn ports<'a>(objects: &'a Objects, settings: &Settings, findings: &mut Findings) -> Vec<Port<'a>> {
+    let mut ports: BTreeMap<u16, Port<'a>> = BTreeMap::new();
+    for (key, gateway) in objects.gateways() {
+        if !is_ours(objects, settings, key, gateway, findings) {
+            continue;
+        }
+        for (index, listener) in gateway.spec.listeners.iter().enumerate() {
+            let path = format!("spec.listeners[{index}]");
+            if listener.protocol != "HTTP" {
+                let what = format!("a listener with protocol {}", listener.protocol);
+                findings.not_served(key, &format!("{path}.protocol"), &what, "use HTTP");
+                continue;
+            }
+            let Ok(number) = u16::try_from(listener.port) else {
+                findings.error(key, &format!("{path}.port"), "must be 1 to 65535", "");
+                continue;
+            };
+            let port = ports.entry(number).or_insert_with(|| Port {
+                gateway: key.clone(),
+                number,
+                listeners: Vec::new(),
+            });
+            if port.gateway != *key {
+                let message = format!("port {number} is taken by {}", port.gateway);
+                findings.error(key, &format!("{path}.port"), message, "choose another port");
+                continue;
+            }
+            if port.listeners.iter().any(|(_, other)| other.hostname == listener.hostname) {
+                let message = format!("another listener has port {number} and the same hostname");
+                findings.error(key, &path, message, "give one of them another port or hostname");
+                continue;
+            }
+            port.listeners.push((index, listener));
+        }
+    }
+    ports.into_values().collect()
+}
+
+fn is_ours(
+    objects: &Objects,
+    settings: &Settings,
+    key: &ObjectKey,
+    gateway: &Gateway,
+    findings: &mut Findings,
+) -> bool {
+    let class = &gateway.spec.gateway_class_name;
+    match objects.gateway_class("", class) {
+        Some(object) => object.spec.controller_name == settings.controller_name,
+        None if class == CLASS_NAME
+            && !objects.is_refused(&crate::objects::key(Kind::GatewayClass, "", class)) =>
+        {
+            true
+        }
+        None => {
+            let class = crate::objects::key(Kind::GatewayClass, "", class);
+            let message = format!("{}, so the Gateway is not served", objects.absence(&class).message);
+            findings.error(
+                key,
+                "spec.gatewayClassName",
+                message,
+                "create it, or use the class `agentgateway`",
+            );
+            false
+        }
+    }
+}
+
+fn translate_port(
+    index: &Index<'_>,
+    backends: &Backends,
+    settings: &Settings,
+    port: &Port<'_>,
+    providers: &mut Providers,
+    out: &mut Translation,
+    findings: &mut Findings,
+) {
+    let max_body =
+        index.policies.max_buffer_size(&port.gateway).unwrap_or(filter_config::DEFAULT_MAX_BODY_BYTES);
+    let context =
+        Context { index, backends, gateway: &port.gateway, max_body: envoy::buffer_limit(max_body) };
+    let mut hosts: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
+    for (key, route) in index.objects.http_routes() {
+        let attached = attached_hosts(index, port, key, route);
+        if attached.is_empty() {
+            continue;
+        }
+        let entries = route::entries(context, key, route, findings);
+        for (host, guard) in attached {
+            let served = entries.iter().cloned().map(|entry| match guard {
+                Guard::Open => entry,
+                Guard::Closed => entry.closed(),
+            });
+            hosts.entry(host).or_default().extend(served);
+        }
+    }
+    let mut publish_model = false;
+    let mut client_credential = false;
+    let mut reached: BTreeMap<&str, &Provider> = BTreeMap::new();
+    for (host, entries) in &mut hosts {
+        entries.sort_by(route::order);
+        for entry in entries.iter() {
+            let served = ServedRoute { port: port.number, host: host.clone(), ..entry.served.clone() };
+            // The shares of one rule are several routes to Envoy, one to a person.
+            if out.routes.last() != Some(&served) {
+                out.routes.push(served);
+            }
+            publish_model |= envoy::matches_header(&entry.route, filter_config::MODEL_HEADER);
+            for destination in &entry.destinations {
+                let Target::Backend(backend) = &destination.target else { continue };
+                for provider in backend.groups.iter().flatten() {
+                    reached.insert(&provider.cluster, provider);
+                }
+            }
+        }
+    }
+    for (&cluster, &provider) in &reached {
+        client_credential |= provider
+            .filter
+            .as_ref()
+            .is_some_and(|filter| matches!(filter.credential, filter_config::Credential::Client { .. }));
+        if publish_model {
+            providers.with_published_model.insert(cluster.to_owned());
+        }
+        if !providers.reached.contains_key(cluster) {
+            providers.reached.insert(cluster.to_owned(), provider.clone());
+        }
+    }
+    let name = names::listener(&port.gateway.namespace, &port.gateway.name, port.number);
+    let llm = filter_config::Llm {
+        model_header: publish_model.then(|| filter_config::MODEL_HEADER.to_owned()),
+        keep_client_credential: client_credential,
+        max_request_body_bytes: max_body,
+        ..filter_config::Llm::default()
+    };
+    let hosts = hosts
+        .into_iter()
+        .map(|(host, entries)| (host, entries.into_iter().map(|entry| entry.route).collect()));
+    let listener = envoy::Port { gateway: &port.gateway, name: &name, number: port.number };
+    envoy::port(settings, listener, &llm, hosts.collect(), out);
+}
+
+/// Whether a policy that is not in force closes the way to a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Guard {
+    Open,
+    Closed,
+}
+
+/// The host names under which a route is served on a port.
+fn attached_hosts(
+    index: &Index<'_>,
+    port: &Port<'_>,
+    key: &ObjectKey,
+    route: &HttpRoute,
+) -> BTreeMap<String, Guard> {
+    let mut hosts = BTreeMap::new();
+    let all_closed = index.closed.whole(&port.gateway) || index.closed.port(&port.gateway, port.number);
+    for parent in route.spec.parent_refs.iter().flatten() {
+        for listener in listeners_of(index.objects, port, key, parent) {
+            let closed = all_closed || index.closed.section(&port.gateway, &listener.name);
+            let guard = if closed { Guard::Closed } else { Guard::Open };
+            for host in common_hosts(listener.hostname.as_deref(), route.spec.hostnames.as_deref()) {
+                let known = hosts.entry(host).or_insert(guard);
+                *known = guard.max(*known);
+            }
+        }
+    }
+    hosts
+}
+
+/// Reports what is not served of the Gateways that are ours.
+fn report_gateways(objects: &Objects, settings: &Settings, findings: &mut Findings) {
+    for (key, gateway) in objects.gateways() {
+        if !is_ours(objects, settings, key, gateway, findings) {
+            continue;
+        }
+        let spec = &gateway.spec;
+        let unserved = [
+            ("addresses", spec.addresses.as_ref().is_some_and(|all| !all.is_empty()), "asking for addresses"),
+            ("allowedListeners", spec.allowed_listeners.is_some(), "ListenerSets"),
+            ("defaultScope", spec.default_scope.is_some(), "being a default Gateway"),
+            ("infrastructure", spec.infrastructure.is_some(), "settings for infrastructure"),
+            ("tls", spec.tls.is_some(), "TLS settings of a whole Gateway"),
+        ];
+        for (field, _, what) in unserved.iter().filter(|(_, set, _)| *set) {
+            findings.ignored(key, &format!("spec.{field}"), what, "");
+        }
+    }
+}
+
+/// Reports routes that no listener serves, and what is not served of them as a whole.
+fn report_routes(objects: &Objects, settings: &Settings, ports: &[Port<'_>], findings: &mut Findings) {
+    for (key, route) in objects.http_routes() {
+        if route.spec.use_default_gateways.is_some() {
+            let remedy = "name the Gateways in parentRefs";
+            findings.ignored(key, "spec.useDefaultGateways", "attaching to default Gateways", remedy);
+        }
+        if route.spec.parent_refs.as_ref().is_none_or(Vec::is_empty) {
+            findings.error(key, "spec.parentRefs", "the route names no Gateway", "add a parentRef");
+        }
+        for (index, parent) in route.spec.parent_refs.iter().flatten().enumerate() {
+            let path = format!("spec.parentRefs[{index}]");
+            if !is_gateway(parent) {
+                let what = format!("a {} as parent of a route", parent.kind.as_deref().unwrap_or_default());
+                findings.not_served(key, &path, &what, "attach it to a Gateway");
+                continue;
+            }
+            let namespace = parent.namespace.as_deref().unwrap_or(&key.namespace);
+            let gateway_key = crate::objects::key(Kind::Gateway, namespace, &parent.name);
+            let Some(gateway) = objects.gateway(namespace, &parent.name) else {
+                let absence = objects.absence(&gateway_key);
+                findings.error(key, &path, absence.message, absence.remedy);
+                continue;
+            };
+            if !is_ours(objects, settings, &gateway_key, gateway, &mut Findings::default()) {
+                continue;
+            }
+            let mut listeners = ports.iter().flat_map(|port| listeners_of(objects, port, key, parent));
+            let hostnames = route.spec.hostnames.as_deref();
+            if !listeners.any(|listener| !common_hosts(listener.hostname.as_deref(), hostnames).is_empty()) {
+                let message = format!("no listener of {gateway_key} takes this route");
+                let remedy = "check sectionName, port, hostnames and the listener's allowedRoutes";
+                findings.error(key, &path, message, remedy);
+            }
+        }
+    }
+}

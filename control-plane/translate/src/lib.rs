@@ -1,0 +1,41 @@
+//! From Kubernetes, Gateway API and agentgateway objects to the configuration of Envoy and its filters.
+//!
+//! [`translate`] is a function of its inputs: no clock, no client, no file. It never fails as a whole: a
+//! bad object is reported as a [`Finding`](resources::Finding) and costs only itself, and a reference that
+//! leads nowhere costs only the share of traffic that would have followed it.
+//!
+//! A policy that guards something and is not in force closes what it guards: see [`Objects::refuse`].
+//!
+//! The way through the code: `gateway` finds the listeners and the routes attached to them (`attachment`), `route` turns rules
+//! into Envoy routes, `destination` follows their backend references, `backend` and `policy` resolve an
+//! `AgentgatewayBackend` into `provider`s, and `envoy/` writes each kind of Envoy resource. `index` is what all
+//! of them look things up in.
+#![forbid(unsafe_code)]
+
+mod attachment;
+mod backend;
+pub mod bootstrap;
+mod destination;
+mod envoy;
+mod error;
+mod findings;
+mod gateway;
+mod index;
+mod names;
+mod objects;
+mod output;
+mod policy;
+mod provider;
+mod route;
+mod service;
+mod settings;
+
+pub use error::Error;
+pub use objects::Objects;
+pub use output::{Resource, ResourceKind, ServedRoute, Translation};
+pub use settings::{Delivery, Runtime, Settings};
+
+/// Translates all objects. The result depends on nothing else, and equal inputs give equal bytes.
+pub fn translate(objects: &Objects, settings: &Settings) -> Translation {
+    gateway::translate(objects, settings)
+}

@@ -1,0 +1,122 @@
+//! Names of Envoy resources. A name says what the resource is for and is never reused for something
+//! else: where a change of meaning must not meet requests on their way, a fingerprint is part of the name.
+
+/// Name of a listener and of its route table.
+pub(crate) fn listener(namespace: &str, gateway: &str, port: u16) -> String {
+    format!("{namespace}/{gateway}/{port}")
+}
+
+/// Name of the `llm` filter of a listener.
+pub(crate) fn llm_filter(listener: &str) -> String {
+    format!("weir/llm/{listener}")
+}
+
+/// Name of the `provider` filter of a cluster.
+pub(crate) fn provider_filter(cluster: &str) -> String {
+    format!("weir/provider/{cluster}")
+}
+
+/// Name of the cluster of one provider of a backend. `destination` fingerprints where it leads and what is
+/// spoken there, so that a provider switched in place is a new cluster, warmed before routes name it.
+pub(crate) fn provider_cluster(namespace: &str, backend: &str, provider: &str, destination: &str) -> String {
+    format!("ai/{namespace}/{backend}/{provider}~{}", fingerprint(destination))
+}
+
+/// Name of the cluster of a static backend.
+pub(crate) fn static_cluster(namespace: &str, backend: &str, destination: &str) -> String {
+    format!("static/{namespace}/{backend}~{}", fingerprint(destination))
+}
+
+/// Name of the cluster of a Service port.
+pub(crate) fn service_cluster(namespace: &str, service: &str, port: u16) -> String {
+    format!("service/{namespace}/{service}/{port}")
+}
+
+/// Name of the secret with an entry of a Secret. Without an entry it is the default one, as a bare credential.
+pub(crate) fn credential_secret(namespace: &str, secret: &str, entry: Option<&str>) -> String {
+    match entry {
+        Some(entry) => format!("secret/{namespace}/{secret}/{entry}"),
+        None => format!("secret/{namespace}/{secret}"),
+    }
+}
+
+/// Name of the secret with a credential that is written into an object, for a provider of a backend.
+pub(crate) fn inline_secret(namespace: &str, backend: &str, provider: &str) -> String {
+    format!("inline/{namespace}/{backend}/{provider}")
+}
+
+/// Name of the secret with the certificate and key of a Secret of type `kubernetes.io/tls`.
+pub(crate) fn certificate_secret(namespace: &str, secret: &str) -> String {
+    format!("tls/{namespace}/{secret}")
+}
+
+/// Name of a cluster that does not exist, for references that lead nowhere.
+pub(crate) const NOWHERE: &str = "weir/unresolved-reference";
+
+/// The environment variable a static configuration reads a secret from. Different secrets never share one: a
+/// name that could be mistaken for another gets its fingerprint.
+pub(crate) fn environment_variable(secret_name: &str) -> String {
+    let mut variable = "WEIR_".to_owned();
+    for c in secret_name.chars() {
+        match c {
+            '/' => variable.push_str("__"),
+            c if c.is_ascii_alphanumeric() => variable.push(c.to_ascii_uppercase()),
+            _ => variable.push('_'),
+        }
+    }
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '/';
+    if !secret_name.chars().all(plain) || secret_name.contains("--") {
+        variable.push('_');
+        variable.push_str(&fingerprint(secret_name).to_ascii_uppercase());
+    }
+    variable
+}
+
+/// Whether a text can be (part of) the value of a header for Envoy.
+pub(crate) fn is_header_value(text: &str) -> bool {
+    !text.contains(['\0', '\r', '\n'])
+}
+
+/// Whether a text is the name of a header (RFC 9110, 5.6.2: token).
+pub(crate) fn is_header_name(text: &str) -> bool {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !text.is_empty() && text.bytes().all(token)
+}
+
+/// A short fingerprint (FNV-1a, 64 bits): stable over releases and machines, collisions between the few
+/// generations of one provider are out of the question.
+pub(crate) fn fingerprint(text: &str) -> String {
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{:08x}", (hash ^ (hash >> 32)) & 0xffff_ffff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_stable() {
+        assert_eq!(fingerprint("a"), "296230c0");
+        assert_ne!(fingerprint("a"), fingerprint("b"));
+    }
+
+    #[test]
+    fn secrets_do_not_share_an_environment_variable() {
+        let of =
+            |namespace, secret, entry| environment_variable(&credential_secret(namespace, secret, entry));
+        assert_eq!(of("default", "openai-key", None), "WEIR_SECRET__DEFAULT__OPENAI_KEY");
+        let all = [
+            of("a", "b-c", None),
+            of("a-b", "c", None),
+            of("a", "b.c", None),
+            of("a", "b--c", None),
+            of("a", "b", Some("c")),
+            of("a", "b", Some("C")),
+            of("a", "b_c", None),
+        ];
+        let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len(), "{all:?}");
+    }
+}

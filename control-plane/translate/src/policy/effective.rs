@@ -1,0 +1,106 @@
+//! Which settings hold for a backend: its own, those of a single provider, and those of policies that
+//! target it.
+//!
+//! Settings merge field by field (`auth`, `tls`, …); the first of these that sets a field wins: the
+//! provider's own `policies`; a policy that targets the provider (by `sectionName`); the backend's own
+//! `policies`; a policy that targets the backend. That is agentgateway's order: settings of a provider beat
+//! those of its backend, and what stands in an object beats what is attached to it. Policies of equal rank
+//! apply in the order of their names.
+
+use std::collections::BTreeMap;
+
+use resources::{
+    AgentgatewayBackend, BackendAuth, BackendHttp, BackendPolicy, BackendTcp, BackendTls, ObjectKey,
+};
+
+use crate::index::Index;
+
+/// The settings that hold for one provider, with the object and field path each was taken from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Effective<'a> {
+    pub(crate) auth: Option<From<'a, BackendAuth>>,
+    pub(crate) tls: Option<From<'a, BackendTls>>,
+    pub(crate) tcp: Option<From<'a, BackendTcp>>,
+    pub(crate) http: Option<From<'a, BackendHttp>>,
+    pub(crate) model_aliases: Option<From<'a, BTreeMap<String, String>>>,
+}
+
+/// A setting and where it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct From<'a, T> {
+    pub(crate) value: &'a T,
+    /// The object that holds it; names in it refer to that object's namespace.
+    pub(crate) object: ObjectKey,
+    /// Path of the field.
+    pub(crate) path: String,
+}
+
+/// A block of settings and where it stands.
+#[derive(Debug, Clone)]
+struct Block<'a> {
+    policy: &'a BackendPolicy,
+    object: ObjectKey,
+    path: String,
+}
+
+impl<'a> Effective<'a> {
+    fn take(&mut self, block: &Block<'a>) {
+        fn first<'a, T>(
+            slot: &mut Option<From<'a, T>>,
+            value: Option<&'a T>,
+            block: &Block<'a>,
+            field: &str,
+        ) {
+            if slot.is_none()
+                && let Some(value) = value
+            {
+                let path = format!("{}.{field}", block.path);
+                *slot = Some(From { value, object: block.object.clone(), path });
+            }
+        }
+        let policy = block.policy;
+        first(&mut self.auth, policy.auth.as_ref(), block, "auth");
+        first(&mut self.tls, policy.tls.as_ref(), block, "tls");
+        first(&mut self.tcp, policy.tcp.as_ref(), block, "tcp");
+        first(&mut self.http, policy.http.as_ref(), block, "http");
+        let aliases =
+            policy.ai.as_ref().and_then(|ai| ai.model_aliases.as_ref()).filter(|map| !map.is_empty());
+        first(&mut self.model_aliases, aliases, block, "ai.modelAliases");
+    }
+}
+
+/// The settings of a provider (`section`, with its own `policies`) of a backend, or of a backend that has no
+/// sections.
+pub(crate) fn effective<'a>(
+    index: &Index<'a>,
+    key: &ObjectKey,
+    backend: &'a AgentgatewayBackend,
+    section: Option<&str>,
+    own: Option<(&'a BackendPolicy, String)>,
+) -> Effective<'a> {
+    let attached = |section: Option<&str>| -> Vec<Block<'a>> {
+        let on = index.policies.on(key, section);
+        on.filter_map(|attached| {
+            let policy = attached.policy.spec.backend.as_ref()?;
+            Some(Block { policy, object: attached.key.clone(), path: "spec.backend".to_owned() })
+        })
+        .collect()
+    };
+    let mut blocks: Vec<Block<'a>> = Vec::new();
+    blocks.extend(own.map(|(policy, path)| Block { policy, object: key.clone(), path }));
+    if section.is_some() {
+        blocks.extend(attached(section));
+    }
+    let inline = backend.spec.policies.as_ref();
+    blocks.extend(inline.map(|policy| Block {
+        policy,
+        object: key.clone(),
+        path: "spec.policies".to_owned(),
+    }));
+    blocks.extend(attached(None));
+    let mut effective = Effective::default();
+    for block in &blocks {
+        effective.take(block);
+    }
+    effective
+}

@@ -1,0 +1,96 @@
+//! AgentgatewayPolicies: where they apply, and the settings that hold for a route or a Gateway.
+
+mod check;
+mod closed;
+mod effective;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use resources::{AgentgatewayPolicy, Kind, ObjectKey, PolicyTargetRef};
+
+use crate::findings::Findings;
+use crate::objects::Objects;
+pub(crate) use closed::Closed;
+pub(crate) use effective::{Effective, From, effective};
+
+/// The usable policies by what they target.
+pub(crate) struct Policies<'a>(BTreeMap<ObjectKey, Vec<Attached<'a>>>);
+
+/// A policy as attached to one target. Those of equal rank apply in the order of their names.
+#[derive(Clone, Copy)]
+struct Attached<'a> {
+    key: &'a ObjectKey,
+    policy: &'a AgentgatewayPolicy,
+    section: Option<&'a str>,
+}
+
+impl<'a> Policies<'a> {
+    /// Reports policies that are not in force, or not as they are written.
+    pub(crate) fn new(objects: &'a Objects, findings: &mut Findings) -> Self {
+        let mut attached: BTreeMap<ObjectKey, Vec<Attached<'a>>> = BTreeMap::new();
+        for (key, policy) in objects.policies() {
+            check::policy(objects, key, policy, findings);
+            for target in policy.spec.target_refs.iter().flatten() {
+                // Settings for one port of a Gateway are not served; they must not hold for all of it.
+                if let Some(kind) = target_kind(target)
+                    && target.port.is_none()
+                {
+                    let target_key =
+                        ObjectKey { kind, namespace: key.namespace.clone(), name: target.name.clone() };
+                    let section = target.section_name.as_deref();
+                    attached.entry(target_key).or_default().push(Attached { key, policy, section });
+                }
+            }
+        }
+        Self(attached)
+    }
+
+    /// The policies attached to an object (`section` is `None`), or to a section of it.
+    fn on(&self, target: &ObjectKey, section: Option<&str>) -> impl Iterator<Item = Attached<'a>> {
+        let section = section.map(str::to_owned);
+        let attached = self.0.get(target).map(Vec::as_slice).unwrap_or_default();
+        attached.iter().copied().filter(move |one| one.section == section.as_deref())
+    }
+
+    /// The largest body a Gateway's policies allow, in bytes.
+    pub(crate) fn max_buffer_size(&self, gateway: &ObjectKey) -> Option<u64> {
+        self.on(gateway, None).find_map(|attached| {
+            let http = attached.policy.spec.frontend.as_ref()?.http.as_ref()?;
+            Some(http.max_buffer_size.as_ref()?.bytes())
+        })
+    }
+
+    /// The time for a whole request that policies set for a rule, its route or its Gateway: the narrowest wins.
+    pub(crate) fn request_timeout(
+        &self,
+        route: &ObjectKey,
+        rule: Option<&str>,
+        gateway: &ObjectKey,
+    ) -> Option<Duration> {
+        let find = |target: &ObjectKey, section: Option<&str>| {
+            self.on(target, section).find_map(|attached| {
+                let timeouts = attached.policy.spec.traffic.as_ref()?.timeouts.as_ref()?;
+                Some(timeouts.request.as_ref()?.value())
+            })
+        };
+        rule.and_then(|rule| find(route, Some(rule)))
+            .or_else(|| find(route, None))
+            .or_else(|| find(gateway, None))
+    }
+}
+
+/// The kind of a target, for kinds Weir reads.
+fn target_kind(target: &PolicyTargetRef) -> Option<Kind> {
+    kind(&target.kind)
+}
+
+fn kind(name: &str) -> Option<Kind> {
+    match name {
+        "AgentgatewayBackend" => Some(Kind::AgentgatewayBackend),
+        "Gateway" => Some(Kind::Gateway),
+        "HTTPRoute" => Some(Kind::HttpRoute),
+        "Service" => Some(Kind::Service),
+        _ => None,
+    }
+}

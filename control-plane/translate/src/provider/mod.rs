@@ -1,0 +1,283 @@
+//! One provider of an AI backend, resolved: where it is, what it speaks, how to connect and authenticate.
+
+mod credentials;
+mod tls;
+
+use std::time::Duration;
+
+use filter_config::{CredentialHeader, Endpoint, Provider as FilterConfig, Upstream};
+use resources::{FormatType, Host, HttpVersion, LlmProvider, ObjectKey, ProviderKind};
+
+use crate::findings::Findings;
+use crate::index::Index;
+use crate::names;
+use crate::policy::Effective;
+pub(crate) use credentials::InjectedCredential;
+pub(crate) use tls::{Tls, Trust, tls_settings};
+
+/// A provider ready to become a cluster.
+#[derive(Debug, Clone)]
+pub(crate) struct Provider {
+    /// Name of the cluster.
+    pub(crate) cluster: String,
+    /// Where it is.
+    pub(crate) place: Place,
+    /// TLS, when it is used.
+    pub(crate) tls: Option<Tls>,
+    /// Credentials Envoy adds.
+    pub(crate) credentials: Vec<InjectedCredential>,
+    /// Configuration of the `provider` filter; `None` for destinations that are no LLM provider.
+    pub(crate) filter: Option<FilterConfig>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) http_version: Option<HttpVersion>,
+    /// Longest time for one attempt.
+    pub(crate) request_timeout: Option<Duration>,
+    /// The object that defines it.
+    pub(crate) source: ObjectKey,
+}
+
+/// Where a provider is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A DNS name or an address without brackets.
+    Host { host: String, port: u16 },
+    /// A Unix socket.
+    Socket(String),
+    /// A port of a Service in the cluster.
+    Service { namespace: String, name: String, port: u16 },
+}
+
+impl Place {
+    /// A host as written: capitals, a final dot and brackets around an address do not matter.
+    pub(crate) fn host(text: &str, port: u16) -> Self {
+        let host = match text.parse() {
+            Ok(Host::Name(name)) => name,
+            Ok(Host::Address(address)) => address.to_string(),
+            Ok(Host::Wildcard(_)) | Err(_) => text.to_owned(),
+        };
+        Self::Host { host, port }
+    }
+
+    /// The name by which the destination is known: for certificates and in `:authority`.
+    pub(crate) fn host_name(&self) -> String {
+        match self {
+            Self::Host { host, .. } => host.clone(),
+            Self::Socket(_) => "localhost".to_owned(),
+            Self::Service { namespace, name, .. } => format!("{name}.{namespace}.svc.cluster.local"),
+        }
+    }
+
+    /// What stands in `:authority`: the port only where it is not the scheme's own.
+    pub(crate) fn authority(&self, tls: bool) -> String {
+        let default = if tls { 443 } else { 80 };
+        let name = self.host_name();
+        let name = if name.contains(':') { format!("[{name}]") } else { name };
+        match self {
+            Self::Host { port, .. } | Self::Service { port, .. } if *port != default => {
+                format!("{name}:{port}")
+            }
+            _ => name,
+        }
+    }
+}
+
+/// What a provider variant is by itself, before host and path are overridden.
+struct Preset {
+    name: &'static str,
+    host: Option<&'static str>,
+    speaks: Vec<(Endpoint, String)>,
+    /// Where a key goes unless `location` says otherwise.
+    key_header: CredentialHeader,
+}
+
+/// A provider within its backend.
+#[derive(Clone, Copy)]
+pub(crate) struct Section<'a> {
+    /// Its name; policies use it.
+    pub(crate) name: &'a str,
+    /// Path of the field that defines it.
+    pub(crate) path: &'a str,
+    /// Set when an earlier group has a provider of the same name: tells the two apart.
+    pub(crate) repeated: Option<&'a str>,
+}
+
+/// Resolves a provider. `None` when it is unusable, which has then been reported.
+pub(crate) fn resolve(
+    index: &Index<'_>,
+    key: &ObjectKey,
+    section: Section<'_>,
+    provider: &LlmProvider,
+    effective: &Effective<'_>,
+    findings: &mut Findings,
+) -> Option<Provider> {
+    let kind = provider.kind()?;
+    let preset = preset(key, section.path, kind, findings)?;
+    let place = place(index, key, section.path, provider, kind, &preset, findings)?;
+    let overridden = !matches!(place, Place::Host { ref host, .. } if Some(host.as_str()) == preset.host);
+    let http_version = effective.http.as_ref().and_then(|http| http.value.version);
+    // A replaced host speaks plain HTTP unless TLS is asked for, as in agentgateway.
+    let tls = match (&effective.tls, overridden) {
+        (Some(tls), _) => Some(tls_settings(index, tls, &place.host_name(), http_version, findings)?),
+        (None, false) => Some(Tls::system(&place.host_name(), http_version)),
+        (None, true) => None,
+    };
+    let (credentials, credential) =
+        credentials::credentials(index, effective, preset.key_header, key, section.name, findings)?;
+    let filter = FilterConfig {
+        version: filter_config::VERSION,
+        name: preset.name.to_owned(),
+        speaks: speaks(provider, &preset),
+        host: Some(place.authority(tls.is_some())),
+        model: kind.model().map(str::to_owned),
+        model_aliases: effective
+            .model_aliases
+            .as_ref()
+            .map(|aliases| aliases.value.clone())
+            .unwrap_or_default(),
+        credential,
+        // Set for those that requests with a published model can reach.
+        model_header: None,
+        max_response_body_bytes: filter_config::DEFAULT_MAX_BODY_BYTES,
+    };
+    // What a change of must not meet requests on their way: where they go, what is spoken there, and how Weir
+    // authenticates itself. A secret's value is no part of it.
+    let destination = format!("{place:?} {tls:?} {:?} {credentials:?} {:?}", filter.speaks, section.repeated);
+    Some(Provider {
+        cluster: names::provider_cluster(&key.namespace, &key.name, section.name, &destination),
+        place,
+        tls,
+        credentials,
+        filter: Some(filter),
+        connect_timeout: connect_timeout(effective),
+        http_version,
+        request_timeout: request_timeout(effective),
+        source: key.clone(),
+    })
+}
+
+/// How long to wait for a connection by default, as agentgateway does.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(crate) fn connect_timeout(effective: &Effective<'_>) -> Duration {
+    let set = effective.tcp.as_ref().and_then(|tcp| tcp.value.connect_timeout.as_ref());
+    set.map_or(CONNECT_TIMEOUT, resources::Duration::value)
+}
+
+pub(crate) fn request_timeout(effective: &Effective<'_>) -> Option<Duration> {
+    effective
+        .http
+        .as_ref()
+        .and_then(|http| http.value.request_timeout.as_ref())
+        .map(resources::Duration::value)
+}
+
+fn preset(key: &ObjectKey, path: &str, kind: ProviderKind<'_>, findings: &mut Findings) -> Option<Preset> {
+    let chat = || (Endpoint::OpenaiChat, "/v1/chat/completions".to_owned());
+    let messages = || (Endpoint::AnthropicMessages, "/v1/messages".to_owned());
+    match kind {
+        ProviderKind::OpenAi(_) => Some(Preset {
+            name: "openai",
+            host: Some("api.openai.com"),
+            speaks: vec![chat()],
+            key_header: CredentialHeader::Bearer,
+        }),
+        ProviderKind::Anthropic(_) => Some(Preset {
+            name: "anthropic",
+            host: Some("api.anthropic.com"),
+            speaks: vec![messages()],
+            key_header: CredentialHeader::XApiKey,
+        }),
+        ProviderKind::Custom(custom) => {
+            let mut speaks = Vec::new();
+            for (index, format) in custom.formats.iter().flatten().enumerate() {
+                let (endpoint, default) = match format.type_ {
+                    FormatType::Completions => chat(),
+                    FormatType::Messages => messages(),
+                    other => {
+                        let field = format!("{path}.custom.formats[{index}].type");
+                        findings.not_served(key, &field, &format!("the format {other:?}"), "");
+                        continue;
+                    }
+                };
+                speaks.push((endpoint, format.path.clone().unwrap_or(default)));
+            }
+            if custom.formats.is_none() {
+                speaks.push(chat());
+            }
+            if speaks.is_empty() {
+                let message = "the provider offers no format this version of Weir speaks";
+                findings.error(
+                    key,
+                    &format!("{path}.custom.formats"),
+                    message,
+                    "add Completions or Messages",
+                );
+                return None;
+            }
+            Some(Preset { name: "custom", host: None, speaks, key_header: CredentialHeader::Bearer })
+        }
+        ProviderKind::AzureOpenAi(_)
+        | ProviderKind::Azure(_)
+        | ProviderKind::Gemini(_)
+        | ProviderKind::VertexAi(_)
+        | ProviderKind::Bedrock(_) => {
+            let field = kind.field();
+            let remedy = "use openai, anthropic or custom";
+            findings.not_served(key, &format!("{path}.{field}"), &format!("the provider `{field}`"), remedy);
+            None
+        }
+    }
+}
+
+fn place(
+    index: &Index<'_>,
+    key: &ObjectKey,
+    path: &str,
+    provider: &LlmProvider,
+    kind: ProviderKind<'_>,
+    preset: &Preset,
+    findings: &mut Findings,
+) -> Option<Place> {
+    if let (Some(host), Some(port)) = (&provider.host, provider.port) {
+        return Some(Place::host(host, port.number()));
+    }
+    if let ProviderKind::Custom(custom) = kind
+        && let Some(reference) = &custom.backend_ref
+    {
+        let field = format!("{path}.custom.backendRef");
+        if reference.kind.as_deref().is_some_and(|kind| !kind.is_empty() && kind != "Service") {
+            findings.not_served(key, &field, "an InferencePool", "");
+            return None;
+        }
+        let port = reference.port.map(resources::Port::number)?;
+        return crate::service::find(index, key, &field, &key.namespace, &reference.name, port, findings)
+            .map(|()| Place::Service {
+                namespace: key.namespace.clone(),
+                name: reference.name.clone(),
+                port,
+            });
+    }
+    preset.host.map(|host| Place::Host { host: host.to_owned(), port: 443 })
+}
+
+fn speaks(provider: &LlmProvider, preset: &Preset) -> Vec<Upstream> {
+    preset
+        .speaks
+        .iter()
+        .map(|(endpoint, path)| {
+            let path = match (&provider.path, &provider.path_prefix) {
+                (Some(fixed), _) => absolute(fixed),
+                (None, Some(prefix)) => {
+                    let rest = path.strip_prefix("/v1").unwrap_or(path);
+                    format!("{}{rest}", absolute(prefix.trim_end_matches('/')))
+                }
+                (None, None) => path.clone(),
+            };
+            Upstream { endpoint: *endpoint, path: Some(path) }
+        })
+        .collect()
+}
+
+fn absolute(path: &str) -> String {
+    if path.starts_with('/') || path.is_empty() { path.to_owned() } else { format!("/{path}") }
+}

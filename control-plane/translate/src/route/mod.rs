@@ -1,0 +1,140 @@
+//! HTTPRoutes: their rules as Envoy routes in the order the Gateway API demands.
+
+mod action;
+mod filters;
+mod matches;
+
+use std::cmp::Ordering;
+
+use envoy_proto::envoy::config::route::v3 as envoy;
+use resources::ObjectKey;
+use resources::gateway_api::httproutes::{HttpRoute, HttpRouteRules};
+
+use crate::destination::{self, Destination};
+use crate::findings::Findings;
+use crate::index::{Backends, Index};
+use crate::output::ServedRoute;
+pub(crate) use action::proto_duration;
+use matches::Precedence;
+
+/// What a route table needs to know beside the objects.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) index: &'a Index<'a>,
+    pub(crate) backends: &'a Backends,
+    /// The Gateway the route is attached to.
+    pub(crate) gateway: &'a ObjectKey,
+    /// Largest request body that is buffered, in bytes.
+    pub(crate) max_body: u64,
+}
+
+/// One Envoy route with its place in the order.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    precedence: Precedence,
+    /// Age and name of the HTTPRoute, then the place within it: ties go to the older, then by name.
+    tie: (Option<i64>, String, usize, usize),
+    pub(crate) route: envoy::Route,
+    pub(crate) served: ServedRoute,
+    pub(crate) destinations: Vec<Destination>,
+}
+
+/// The order in which Envoy must try routes.
+pub(crate) fn order(a: &Entry, b: &Entry) -> Ordering {
+    a.precedence.cmp(&b.precedence).then_with(|| a.tie.cmp(&b.tie))
+}
+
+impl Entry {
+    /// The entry with an answer of 500 in place of what it does.
+    pub(crate) fn closed(mut self) -> Self {
+        self.route.action = Some(action::refusal());
+        self.route.metadata = None;
+        self.served.leads_to = action::REFUSED.to_owned();
+        self.destinations.clear();
+        self
+    }
+}
+
+/// The entries of one HTTPRoute.
+pub(crate) fn entries(
+    context: Context<'_>,
+    key: &ObjectKey,
+    route: &HttpRoute,
+    findings: &mut Findings,
+) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for (index, rule) in route.spec.rules.iter().flatten().enumerate() {
+        rule_entries(context, key, route, (index, rule), findings, &mut entries);
+    }
+    entries
+}
+
+fn rule_entries(
+    context: Context<'_>,
+    key: &ObjectKey,
+    route: &HttpRoute,
+    (index, rule): (usize, &HttpRouteRules),
+    findings: &mut Findings,
+    entries: &mut Vec<Entry>,
+) {
+    let path = format!("spec.rules[{index}]");
+    if rule.session_persistence.is_some() {
+        findings.ignored(key, &format!("{path}.sessionPersistence"), "session persistence", "");
+    }
+    let references = rule.backend_refs.as_deref().unwrap_or_default();
+    let mut destinations = destination::follow(context, key, &path, references, findings);
+    let closed = &context.index.closed;
+    let rule_closed =
+        closed.whole(key) || rule.name.as_ref().is_some_and(|section| closed.section(key, section));
+    // A rule that must not be served as it stands still matches: a wider rule must not get its requests.
+    let filters = filters::read(key, &path, rule, findings).filter(|_| !rule_closed);
+    if filters.as_ref().is_none_or(filters::Filters::redirects) {
+        destinations.clear();
+    }
+    let everything = [Default::default()];
+    let matchers = match rule.matches.as_deref() {
+        Some(matches) if !matches.is_empty() => matches,
+        _ => &everything,
+    };
+    let created = route.metadata.creation_timestamp.as_ref().map(|time| time.0.as_second());
+    let name = format!("{}/{}", key.namespace, key.name);
+    let mut place = 0;
+    for (m, matcher) in matchers.iter().enumerate() {
+        let Some(matched) = matches::read(key, &format!("{path}.matches[{m}]"), matcher, findings) else {
+            continue;
+        };
+        let actions = match &filters {
+            Some(filters) => action::actions(context, key, rule, &matched, filters, &destinations),
+            None => vec![(action::refusal(), None)],
+        };
+        for (action, fraction) in actions {
+            let mut envoy_match = matched.route_match.clone();
+            envoy_match.runtime_fraction = fraction;
+            let mut envoy_route = envoy::Route {
+                name: format!("{name}/{index}"),
+                r#match: Some(envoy_match),
+                action: Some(action),
+                request_body_buffer_limit: Some(context.max_body),
+                metadata: action::metadata(&destinations),
+                ..envoy::Route::default()
+            };
+            if let Some(filters) = &filters {
+                filters.apply(&mut envoy_route);
+            }
+            entries.push(Entry {
+                precedence: matched.precedence.clone(),
+                tie: (created, name.clone(), index, place),
+                route: envoy_route,
+                served: ServedRoute {
+                    port: 0,
+                    host: String::new(),
+                    matches: matched.text.clone(),
+                    leads_to: action::describe(filters.as_ref(), &destinations),
+                    route: name.clone(),
+                },
+                destinations: destinations.clone(),
+            });
+            place += 1;
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Which resources an edit changes. Envoy keeps what is not changed: pools, connections, listeners.
+
+use std::collections::BTreeSet;
+
+use resources::Object;
+use translate::{Delivery, Objects, ResourceKind, Runtime, Settings, translate};
+
+use crate::fixture;
+
+const BASE: &str = r#"
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gw}
+spec: {gatewayClassName: agentgateway, listeners: [{name: http, port: 8080, protocol: HTTP}]}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: key}
+stringData: {Authorization: sk-old}
+---
+apiVersion: agentgateway.dev/v1alpha1
+kind: AgentgatewayBackend
+metadata: {name: llm}
+spec:
+  ai: {provider: {openai: {model: gpt-5}}}
+  policies: {auth: {secretRef: {name: key}}, ai: {modelAliases: {fast: gpt-5-mini}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{port: 8000}]
+endpoints: [{addresses: [10.0.0.1]}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: route}
+spec:
+  parentRefs: [{name: gw}]
+  rules:
+  - matches: [{path: {value: /v1}}]
+    backendRefs: [{group: agentgateway.dev, kind: AgentgatewayBackend, name: llm}]
+  - matches: [{path: {value: /web}}]
+    backendRefs: [{name: web, port: 80}]
+"#;
+
+/// A change: the kind of resource and `+` added, `-` removed or `~` changed.
+type Change = (ResourceKind, char);
+
+fn changes(edit: impl Fn(&str) -> String) -> BTreeSet<Change> {
+    let objects = |text: &str| fixture::objects(&fixture::decode("edit.yaml", text));
+    changes_between(&objects(BASE), &objects(&edit(BASE)))
+}
+
+fn changes_between(before: &Objects, after: &Objects) -> BTreeSet<Change> {
+    let settings = Settings {
+        delivery: Delivery::Discovery,
+        ..Settings::new(Runtime::Native { library: "/opt/weir/libweir.so".into() })
+    };
+    let before = translate(before, &settings);
+    let after = translate(after, &settings);
+    assert_eq!(after.findings, []);
+    let mut changes = BTreeSet::new();
+    for (key, resource) in &before.resources {
+        match after.resources.get(key) {
+            None => changes.insert((key.0, '-')),
+            Some(now) if now.body != resource.body => changes.insert((key.0, '~')),
+            Some(_) => false,
+        };
+    }
+    for key in after.resources.keys().filter(|key| !before.resources.contains_key(*key)) {
+        changes.insert((key.0, '+'));
+    }
+    changes
+}
+
+fn replaced(from: &str, to: &str) -> BTreeSet<Change> {
+    assert!(BASE.contains(from), "{from}");
+    changes(|base| base.replace(from, to))
+}
+
+#[test]
+fn no_edit_changes_nothing() {
+    assert_eq!(changes(str::to_owned), BTreeSet::new());
+}
+
+#[test]
+fn a_rotated_key_changes_the_secret_only() {
+    assert_eq!(replaced("sk-old", "sk-new"), [(ResourceKind::Secret, '~')].into());
+    // A leading `Bearer ` is no part of the key.
+    assert_eq!(replaced("sk-old", "Bearer sk-old"), [].into());
+}
+
+#[test]
+fn an_alias_or_a_model_changes_the_filter_only() {
+    let filter: BTreeSet<Change> = [(ResourceKind::Extension, '~')].into();
+    assert_eq!(replaced("fast: gpt-5-mini", "fast: gpt-5-nano"), filter);
+    assert_eq!(replaced("model: gpt-5}", "model: gpt-6}"), filter);
+}
+
+#[test]
+fn a_rule_changes_the_route_table_only() {
+    let routes: BTreeSet<Change> = [(ResourceKind::Routes, '~')].into();
+    assert_eq!(replaced("value: /web", "value: /site"), routes);
+    assert_eq!(replaced("rules:", "hostnames: [example.com]\n  rules:"), routes);
+}
+
+#[test]
+fn endpoints_change_endpoints_only() {
+    assert_eq!(replaced("10.0.0.1", "10.0.0.2"), [(ResourceKind::Endpoints, '~')].into());
+}
+
+#[test]
+fn a_provider_switched_in_place_is_a_new_cluster() {
+    let switched = [
+        (ResourceKind::Cluster, '-'),
+        (ResourceKind::Cluster, '+'),
+        (ResourceKind::Extension, '-'),
+        (ResourceKind::Extension, '+'),
+        (ResourceKind::Routes, '~'),
+    ];
+    assert_eq!(replaced("openai: {model: gpt-5}", "anthropic: {}"), switched.into());
+    // Another place for the credential is spoken to differently, too.
+    let located = "{secretRef: {name: key}, location: {header: {name: x-key}}}";
+    assert_eq!(replaced("{secretRef: {name: key}}", located), switched.into());
+}
+
+#[test]
+fn a_timeout_changes_the_cluster_in_place() {
+    let timeout = replaced("policies: {auth", "policies: {tcp: {connectTimeout: 1s}, auth");
+    assert_eq!(timeout, [(ResourceKind::Cluster, '~')].into());
+}
+
+#[test]
+fn another_port_is_another_listener_with_its_own_routes() {
+    let moved = replaced("port: 8080", "port: 8090");
+    let kinds = [ResourceKind::Listener, ResourceKind::Routes, ResourceKind::Extension];
+    let expected: BTreeSet<Change> = kinds.iter().flat_map(|&kind| [(kind, '-'), (kind, '+')]).collect();
+    assert_eq!(moved, expected);
+}
+
+#[test]
+fn what_nothing_refers_to_changes_nothing() {
+    let more = "---\napiVersion: v1\nkind: Service\nmetadata: {name: idle}\nspec: {ports: [{port: 80}]}\n\
+                ---\napiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayBackend\nmetadata: {name: idle}\n\
+                spec: {ai: {provider: {anthropic: {}}}, policies: {auth: {secretRef: {name: key}}}}\n";
+    assert_eq!(changes(|base| format!("{base}{more}")), BTreeSet::new());
+}
+
+#[test]
+fn references_to_refused_objects_say_so() {
+    let mut objects = Objects::default();
+    for (object, _) in fixture::decode("edit.yaml", BASE) {
+        match &object {
+            Object::AgentgatewayBackend(_) | Object::Service(_) => objects.refuse(object),
+            _ => objects.apply(object),
+        }
+    }
+    let runtime = Runtime::Wasm { module: "/opt/weir/weir.wasm".into() };
+    let findings = translate(&objects, &Settings::new(runtime)).findings;
+    let messages: Vec<&str> = findings.iter().map(|finding| finding.message.as_str()).collect();
+    assert_eq!(messages, ["AgentgatewayBackend default/llm is refused", "Service default/web is refused"]);
+}

@@ -1,0 +1,9 @@
+//! Tests of the whole translation: golden files, what an edit changes, properties, and the real Envoy.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod edits;
+mod envoy;
+mod fixture;
+mod golden;
+mod properties;
+mod speed;
