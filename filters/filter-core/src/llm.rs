@@ -12,6 +12,9 @@ use crate::handoff::{Handoff, Invalid, keep_credential, too_large};
 use crate::record::{Outcome, RECORD_STATE, Record};
 use crate::{Attribute, BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, LocalReply, Overflow};
 
+/// Headers of a provider's error that clients act on.
+const ERROR_HEADERS: [&str; 4] = ["retry-after", "retry-after-ms", "request-id", "x-request-id"];
+
 /// Compiled configuration of the filter.
 #[derive(Debug)]
 pub(crate) struct LlmPlan {
@@ -83,7 +86,8 @@ impl LlmExchange {
         let Some(client) = self.client.filter(|_| !self.replied) else {
             return HeadersFlow::Continue(BodyMode::Skip);
         };
-        let status = host.header(HeaderMap::Response, ":status").and_then(|v| v.parse::<u16>().ok()).unwrap_or(0);
+        let status =
+            host.header(HeaderMap::Response, ":status").and_then(|v| v.parse::<u16>().ok()).unwrap_or(0);
         if status < 400 {
             return HeadersFlow::Continue(BodyMode::Skip);
         }
@@ -101,7 +105,13 @@ impl LlmExchange {
         let status = client.error_status(&error);
         if end {
             self.replied = true;
-            return HeadersFlow::Reply(reply(status, body, "weir_upstream_error"));
+            let mut answer = reply(status, body, "weir_upstream_error");
+            // A reply starts without headers: when to come back, and what to ask support about, come along.
+            let kept = ERROR_HEADERS
+                .iter()
+                .filter_map(|&name| Some((name, host.header(HeaderMap::Response, name)?)));
+            answer.headers.extend(kept);
+            return HeadersFlow::Reply(answer);
         }
         host.set_header(HeaderMap::Response, ":status", &status.to_string());
         host.set_header(HeaderMap::Response, "content-type", "application/json");
@@ -162,9 +172,9 @@ impl LlmExchange {
         self.replied = true;
         let error = too_large(self.plan.config.max_request_body_bytes);
         let record = Record {
-            client: Some(client.name().to_owned()),
+            client: Some(client.name().into()),
             outcome: Outcome::Refused,
-            error: Some(error.message.clone()),
+            error: Some(error.message.as_str().into()),
             ..Record::default()
         };
         host.publish(RECORD_STATE, &record.to_json());
@@ -193,7 +203,13 @@ impl LlmExchange {
                 None,
                 format!("The provider answered with status {status} and no explanation."),
             ),
-            "no_healthy_upstream" | "cluster_not_found" => (
+            "cluster_not_found" => (
+                status,
+                ErrorKind::from_status(status),
+                Some("backend_not_found"),
+                "The route for this request leads to a backend that is not configured.".to_owned(),
+            ),
+            "no_healthy_upstream" => (
                 503,
                 ErrorKind::Overloaded,
                 Some("no_healthy_provider"),
@@ -201,7 +217,8 @@ impl LlmExchange {
             ),
             "request_payload_too_large" => {
                 return ApiError {
-                    message: "The request body is larger than Envoy's buffer limit for this route.".to_owned(),
+                    message: "The request body is larger than Envoy's buffer limit for this route."
+                        .to_owned(),
                     ..too_large(0)
                 };
             }
@@ -234,15 +251,19 @@ impl LlmExchange {
             .and_then(|json| serde_json::from_slice::<Record>(&json).ok())
             .unwrap_or_default();
         if let Some(handoff) = &self.handoff {
-            record.client = Some(handoff.client.name().to_owned());
+            record.client = Some(handoff.client.name().into());
             record.stream = handoff.stream;
             if !handoff.model.is_empty() {
-                record.model = Some(handoff.model.clone());
+                record.model = Some(handoff.model.as_str().into());
             }
         }
-        let ours = matches!(error.kind, ErrorKind::InvalidRequest | ErrorKind::NotFound | ErrorKind::TooLarge);
+        let ours =
+            matches!(error.kind, ErrorKind::InvalidRequest | ErrorKind::NotFound | ErrorKind::TooLarge);
         record.outcome = if ours && details != "via_upstream" { Outcome::Refused } else { Outcome::Failed };
-        record.error = Some(if details.is_empty() { error.message.clone() } else { details.to_owned() });
+        // What is wrong with a request says more than where Envoy stopped.
+        let invalid = self.handoff.as_ref().is_some_and(|handoff| handoff.invalid.is_some());
+        let say_message = details.is_empty() || invalid;
+        record.error = Some(if say_message { error.message.as_str().into() } else { details.into() });
         host.publish(RECORD_STATE, &record.to_json());
     }
 }

@@ -1,5 +1,7 @@
 //! What is published about an exchange for access logs.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use llm_dialects::hub::Usage;
@@ -11,25 +13,25 @@ pub const RECORD_STATE: &str = "weir.record";
 /// One exchange, as far as it is known. Published as JSON whenever more becomes known, so that the last
 /// state stands in the access log even when the client goes away.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
+pub struct Record<'a> {
     /// The client's dialect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client: Option<String>,
+    pub client: Option<Cow<'a, str>>,
     /// The provider's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provider: Option<String>,
+    pub provider: Option<Cow<'a, str>>,
     /// The provider's dialect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub upstream: Option<String>,
+    pub upstream: Option<Cow<'a, str>>,
     /// The model the client asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
+    pub model: Option<Cow<'a, str>>,
     /// The model the provider was asked for, where it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sent_model: Option<String>,
+    pub sent_model: Option<Cow<'a, str>>,
     /// The model that answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub answered_model: Option<String>,
+    pub answered_model: Option<Cow<'a, str>>,
     /// The answer is streamed.
     #[serde(default)]
     pub stream: bool,
@@ -40,7 +42,7 @@ pub struct Record {
     pub outcome: Outcome,
     /// Why it went wrong, in words that hold nothing of any body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
+    pub error: Option<Cow<'a, str>>,
 }
 
 /// How an exchange went.
@@ -89,7 +91,7 @@ impl From<Usage> for RecordedUsage {
     }
 }
 
-impl Record {
+impl Record<'_> {
     /// The record as JSON.
     pub fn to_json(&self) -> Vec<u8> {
         // Strings, numbers and fixed keys: there is nothing in a record that could fail to serialise.

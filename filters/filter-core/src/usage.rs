@@ -148,18 +148,20 @@ impl UsageExchange {
         }
         match inspect::response(dialect, body) {
             Ok(facts) => self.record(host, &facts, Outcome::Complete, None),
-            Err(error) => self.record(host, &AnswerFacts::default(), Outcome::Complete, Some(error.to_string())),
+            Err(error) => {
+                self.record(host, &AnswerFacts::default(), Outcome::Complete, Some(error.to_string()))
+            }
         }
     }
 
     fn record(&self, host: &mut dyn Host, facts: &AnswerFacts, outcome: Outcome, error: Option<String>) {
         let record = Record {
-            client: self.dialect.map(|dialect| dialect.name().to_owned()),
-            answered_model: facts.model.clone(),
+            client: self.dialect.map(|dialect| dialect.name().into()),
+            answered_model: facts.model.as_deref().map(Into::into),
             stream: matches!(self.answer, Answer::Stream(_)),
             usage: facts.usage.map(RecordedUsage::from),
             outcome,
-            error,
+            error: error.map(Into::into),
             ..Record::default()
         };
         host.publish(RECORD_STATE, &record.to_json());

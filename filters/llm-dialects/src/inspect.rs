@@ -96,8 +96,12 @@ fn facts<'a, U: Deserialize<'a> + Into<Usage>>(body: &'a [u8]) -> Result<AnswerF
     if !is_object(body) {
         return Err(Error::upstream("it is no JSON object"));
     }
-    let answer: Answer<'a, U> = serde_json::from_slice(body).map_err(|error| Error::upstream(where_(&error)))?;
-    Ok(AnswerFacts { model: answer.model.map(|model| model.0.into_owned()), usage: answer.usage.map(Into::into) })
+    let answer: Answer<'a, U> =
+        serde_json::from_slice(body).map_err(|error| Error::upstream(where_(&error)))?;
+    Ok(AnswerFacts {
+        model: answer.model.map(|model| model.0.into_owned()),
+        usage: answer.usage.map(Into::into),
+    })
 }
 
 /// Where JSON is broken, without quoting it.
@@ -134,6 +138,12 @@ impl StreamWatch {
     fn openai_chat(&mut self, data: &[u8]) {
         if data == b"[DONE]" {
             self.complete = true;
+            return;
+        }
+        // Nearly every event of a stream is a piece of text. It ends with a finish reason of null, and such an
+        // event has nothing to tell once the model is known: whatever usage it carries, the event with the
+        // finish reason or a later one carries more.
+        if self.facts.model.is_some() && is_unfinished(data) {
             return;
         }
         if value_of(data, b"\"finish_reason\"").is_some_and(|first| first == b'"') {
@@ -207,6 +217,18 @@ impl StreamWatch {
     }
 }
 
+/// How far from its end an event is searched for its finish reason: past it, providers write a usage of
+/// null and padding against traffic analysis.
+const TAIL: usize = 128;
+
+/// Whether an OpenAI event says at its end that the answer goes on.
+fn is_unfinished(data: &[u8]) -> bool {
+    const KEY: &[u8] = b"\"finish_reason\":null";
+    let tail = data.get(data.len().saturating_sub(TAIL)..).unwrap_or(data);
+    // Inside a string the quotes would be escaped. The key stands near the end: look from there.
+    tail.windows(KEY.len()).rev().any(|window| window == KEY)
+}
+
 /// The first byte of the value behind the first occurrence of `key` (with its quotes). Inside a JSON
 /// string the quotes of a key are escaped, so text never looks like a key.
 fn value_of(data: &[u8], key: &[u8]) -> Option<u8> {
@@ -247,9 +269,24 @@ mod tests {
     }
 
     #[test]
+    fn unfinished_events_are_known_by_their_end() {
+        assert!(is_unfinished(br#"{"choices":[{"delta":{"content":"x"},"finish_reason":null}]}"#));
+        assert!(is_unfinished(
+            br#"{"choices":[{"delta":{},"finish_reason":null}],"usage":null,"obfuscation":"aX93"}"#
+        ));
+        assert!(!is_unfinished(br#"{"choices":[{"delta":{},"finish_reason":"stop"}],"usage":null}"#));
+        assert!(!is_unfinished(br#"{"choices":[],"usage":{"prompt_tokens":1}}"#));
+        assert!(!is_unfinished(br#"{"delta":"\"finish_reason\":null"}"#));
+        assert!(!is_unfinished(b"\":null"));
+    }
+
+    #[test]
     fn watches_openai() {
         let mut watch = StreamWatch::new(Dialect::OpenaiChat);
-        watch.event(None, br#"{"model":"m","choices":[{"delta":{"role":"assistant"},"finish_reason":null}],"usage":null}"#);
+        watch.event(
+            None,
+            br#"{"model":"m","choices":[{"delta":{"role":"assistant"},"finish_reason":null}],"usage":null}"#,
+        );
         assert!(!watch.complete);
         watch.event(None, br#"{"model":"m","choices":[{"delta":{},"finish_reason":"stop"}]}"#);
         assert!(watch.complete);

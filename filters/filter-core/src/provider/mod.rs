@@ -72,22 +72,31 @@ struct Attempt {
     upstream: Dialect,
     /// The model sent, where it differs from the one asked for.
     sent_model: Option<String>,
+    /// Usage goes into a translated stream. OpenAI clients that did not ask for it often take every chunk to
+    /// have a choice, which the one with the usage has not.
+    wants_usage: bool,
 }
 
 impl Attempt {
     /// The record of this attempt.
-    fn record(&self, plan: &ProviderPlan, facts: &AnswerFacts, outcome: Outcome, error: Option<String>) -> Record {
+    fn record<'a>(
+        &'a self,
+        plan: &'a ProviderPlan,
+        facts: &'a AnswerFacts,
+        outcome: Outcome,
+        error: Option<String>,
+    ) -> Record<'a> {
         Record {
-            client: Some(self.handoff.client.name().to_owned()),
-            provider: Some(plan.config.name.clone()),
-            upstream: Some(self.upstream.name().to_owned()),
-            model: Some(self.handoff.model.clone()),
-            sent_model: self.sent_model.clone(),
-            answered_model: facts.model.clone(),
+            client: Some(self.handoff.client.name().into()),
+            provider: Some(plan.config.name.as_str().into()),
+            upstream: Some(self.upstream.name().into()),
+            model: Some(self.handoff.model.as_str().into()),
+            sent_model: self.sent_model.as_deref().map(Into::into),
+            answered_model: facts.model.as_deref().map(Into::into),
             stream: self.handoff.stream,
             usage: facts.usage.map(RecordedUsage::from),
             outcome,
-            error,
+            error: error.map(Into::into),
         }
     }
 }

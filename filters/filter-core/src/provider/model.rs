@@ -19,7 +19,9 @@ impl Aliases {
                 None => {
                     exact.insert(key.clone(), model.clone());
                 }
-                Some((prefix, suffix)) => patterns.push((prefix.to_owned(), suffix.to_owned(), model.clone())),
+                Some((prefix, suffix)) => {
+                    patterns.push((prefix.to_owned(), suffix.to_owned(), model.clone()))
+                }
             }
         }
         patterns.sort_by(|a: &(String, String, String), b| {

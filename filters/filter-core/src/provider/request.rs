@@ -17,6 +17,10 @@ use crate::{BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, LocalReply};
 /// not meant for, be it the client's or one an earlier attempt added.
 const CREDENTIAL_HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
 
+/// How the tokens of Anthropic subscriptions begin (`claude setup-token`). They are no API keys: the API takes them
+/// as `Authorization: Bearer` only, even though it takes keys as `x-api-key`.
+const OAUTH_TOKEN_PREFIX: &str = "sk-ant-oat";
+
 /// Headers only OpenAI understands, which name the client's account there.
 const OPENAI_HEADERS: [&str; 2] = ["openai-organization", "openai-project"];
 
@@ -58,7 +62,9 @@ pub(super) fn headers(exchange: &mut ProviderExchange, host: &mut dyn Host, end:
 
     let untouched = client == upstream && sent_model.is_none();
     let limit = usize::try_from(filter_config::DEFAULT_MAX_BODY_BYTES).unwrap_or(usize::MAX);
-    exchange.attempt = Some(Attempt { handoff, upstream, sent_model });
+    exchange.attempt = Some(Attempt { handoff, upstream, sent_model, wants_usage: true });
+    // What stands in the log when the client goes away before there is an answer.
+    exchange.record(host, &AnswerFacts::default(), Outcome::Partial, None);
     // A request without a body is invalid, so `end` cannot be seen here; skipping is right all the same.
     if untouched || end {
         return HeadersFlow::Continue(BodyMode::Skip);
@@ -72,9 +78,10 @@ pub(super) fn headers(exchange: &mut ProviderExchange, host: &mut dyn Host, end:
 const MAX_HELD_REQUEST: usize = 1 << 30;
 
 pub(super) fn body(exchange: &mut ProviderExchange, host: &mut dyn Host, body: &[u8]) -> BodyFlow {
-    let Some(attempt) = &exchange.attempt else { return BodyFlow::Keep };
+    let Some(attempt) = &mut exchange.attempt else { return BodyFlow::Keep };
     match rewrite(attempt, body) {
-        Ok(new) => {
+        Ok(Rewritten { body: new, wants_usage }) => {
+            attempt.wants_usage = wants_usage;
             host.set_header(HeaderMap::Request, "content-length", &new.len().to_string());
             host.set_header(HeaderMap::Request, "content-type", "application/json");
             BodyFlow::Replace(new)
@@ -98,17 +105,27 @@ pub(super) fn overflow(exchange: &mut ProviderExchange, _host: &mut dyn Host) ->
     reply(client.error_status(&error), client.encode_error(&error), "weir_request_too_large")
 }
 
+/// What the provider is sent.
+struct Rewritten {
+    /// The body.
+    body: Vec<u8>,
+    /// The client wants usage in a streamed answer.
+    wants_usage: bool,
+}
+
 /// The body as the provider gets it.
-fn rewrite(attempt: &Attempt, body: &[u8]) -> Result<Vec<u8>, Error> {
+fn rewrite(attempt: &Attempt, body: &[u8]) -> Result<Rewritten, Error> {
     let client = attempt.handoff.client;
     if client == attempt.upstream {
-        return edit::set_model(body, attempt.sent_model.as_deref().unwrap_or(&attempt.handoff.model));
+        let model = attempt.sent_model.as_deref().unwrap_or(&attempt.handoff.model);
+        return Ok(Rewritten { body: edit::set_model(body, model)?, wants_usage: true });
     }
     let mut request = client.decode_request(body)?;
     if let Some(model) = &attempt.sent_model {
         request.model = Cow::Borrowed(model);
     }
-    attempt.upstream.encode_request(&request)
+    let wants_usage = request.stream.is_some_and(|stream| stream.include_usage);
+    Ok(Rewritten { body: attempt.upstream.encode_request(&request)?, wants_usage })
 }
 
 fn set_credential(host: &mut dyn Host, credential: &Credential) {
@@ -119,10 +136,12 @@ fn set_credential(host: &mut dyn Host, credential: &Credential) {
         && let Some(kept) = handoff::kept_credential(host)
     {
         match header {
-            CredentialHeader::Bearer => {
+            CredentialHeader::XApiKey if !kept.starts_with(OAUTH_TOKEN_PREFIX) => {
+                host.set_header(HeaderMap::Request, "x-api-key", &kept);
+            }
+            CredentialHeader::Bearer | CredentialHeader::XApiKey => {
                 host.set_header(HeaderMap::Request, "authorization", &format!("Bearer {kept}"));
             }
-            CredentialHeader::XApiKey => host.set_header(HeaderMap::Request, "x-api-key", &kept),
         }
     }
 }
@@ -150,7 +169,7 @@ fn refuse(
     error: &ApiError,
 ) -> LocalReply {
     let client = handoff.client;
-    exchange.attempt = Some(Attempt { upstream: client, handoff, sent_model: None });
+    exchange.attempt = Some(Attempt { upstream: client, handoff, sent_model: None, wants_usage: true });
     exchange.record(host, &AnswerFacts::default(), Outcome::Refused, Some(error.message.clone()));
     reply(client.error_status(error), client.encode_error(error), "weir_bad_request")
 }

@@ -86,8 +86,8 @@ fn start_stream(exchange: &mut ProviderExchange, host: &mut dyn Host) -> Headers
         host.set_header(HeaderMap::Response, "content-type", "text/event-stream; charset=utf-8");
         host.remove_header(HeaderMap::Response, "content-length");
     }
-    exchange.answer = Answer::Stream(Box::new(Stream::new(client, upstream, host.now_ms() / 1000)));
-    exchange.record(host, &AnswerFacts::default(), Outcome::Partial, None);
+    let stream = Stream::new(client, upstream, host.now_ms() / 1000, attempt.wants_usage);
+    exchange.answer = Answer::Stream(Box::new(stream));
     HeadersFlow::Continue(BodyMode::Chunks)
 }
 
@@ -96,13 +96,13 @@ pub(super) fn body(exchange: &mut ProviderExchange, host: &mut dyn Host, body: &
         Answer::Untouched => BodyFlow::Keep,
         Answer::Whole(kind) => whole(exchange, host, kind, body),
         Answer::Stream(mut stream) => {
-            let known = stream.facts().usage;
+            let known = (stream.settled(), stream.facts().usage);
             let flow = stream.chunk(body, end);
-            if end || stream.failed() {
-                let (outcome, error) = stream.outcome();
-                exchange.record(host, stream.facts(), outcome, error);
-            } else if stream.facts().usage != known {
-                exchange.record(host, stream.facts(), Outcome::Partial, None);
+            // Publishing costs a call into Envoy: only when there is something new to say, so that what is known
+            // stands in the log even when the client goes away.
+            if (stream.settled(), stream.facts().usage) != known {
+                let outcome = stream.settled().unwrap_or(Outcome::Partial);
+                exchange.record(host, stream.facts(), outcome, stream.failure());
             }
             exchange.answer = Answer::Stream(stream);
             flow
@@ -139,7 +139,7 @@ fn whole(exchange: &mut ProviderExchange, host: &mut dyn Host, kind: Kind, body:
                 let now = host.now_ms() / 1000;
                 let new = if stream {
                     host.set_header(HeaderMap::Response, "content-type", "text/event-stream; charset=utf-8");
-                    as_stream(client, &response, now)
+                    as_stream(client, &response, now, attempt.wants_usage)
                 } else {
                     host.set_header(HeaderMap::Response, "content-type", "application/json");
                     client.encode_response(&response, now)
@@ -192,8 +192,8 @@ fn cause(error: &ApiError) -> String {
 }
 
 /// A whole answer for a client that asked for a stream.
-fn as_stream(client: Dialect, response: &Response<'_>, now: u64) -> Vec<u8> {
-    let mut encoder = client.stream_encoder(now, true);
+fn as_stream(client: Dialect, response: &Response<'_>, now: u64, wants_usage: bool) -> Vec<u8> {
+    let mut encoder = client.stream_encoder(now, wants_usage);
     let mut out = Vec::new();
     response.replay(&mut |event| encoder.event(&event, &mut out));
     out

@@ -69,15 +69,15 @@ impl StreamError {
 }
 
 impl Stream {
-    /// A stream from `upstream` to `client`; `now` in seconds since 1970.
-    pub(super) fn new(client: Dialect, upstream: Dialect, now: u64) -> Self {
+    /// A stream from `upstream` to `client`; `now` in seconds since 1970; `wants_usage` says whether the client
+    /// is told the usage when it is translated.
+    pub(super) fn new(client: Dialect, upstream: Dialect, now: u64, wants_usage: bool) -> Self {
         let work = if client == upstream {
             Work::Watch { client, watch: StreamWatch::new(upstream) }
         } else {
             Work::Translate(Box::new(Translation {
                 decoder: upstream.stream_decoder(),
-                // Usage costs nothing here and clients that did not ask for it ignore it.
-                encoder: client.stream_encoder(now, true),
+                encoder: client.stream_encoder(now, wants_usage),
                 facts: AnswerFacts::default(),
             }))
         };
@@ -91,15 +91,21 @@ impl Stream {
         }
     }
 
-    pub(super) fn failed(&self) -> bool {
-        matches!(self.state, State::Failed(_))
+    /// How the stream went, as soon as that is certain; always once its end has been seen.
+    pub(super) fn settled(&self) -> Option<Outcome> {
+        match (&self.state, &self.work) {
+            (State::Failed(_), _) => Some(Outcome::Failed),
+            (State::Complete, _) => Some(Outcome::Complete),
+            (State::Open, Work::Watch { watch, .. }) => watch.complete.then_some(Outcome::Complete),
+            (State::Open, Work::Translate(_)) => None,
+        }
     }
 
-    /// How the stream went, once it has ended.
-    pub(super) fn outcome(&self) -> (Outcome, Option<String>) {
+    /// Why it failed, if it did.
+    pub(super) fn failure(&self) -> Option<String> {
         match &self.state {
-            State::Open | State::Complete => (Outcome::Complete, None),
-            State::Failed(why) => (Outcome::Failed, Some(why.clone())),
+            State::Failed(why) => Some(why.clone()),
+            State::Open | State::Complete => None,
         }
     }
 
@@ -134,14 +140,21 @@ impl Stream {
 }
 
 /// Shows a passing chunk to the watch. A stream that cannot be read is not watched any further.
-fn watch_chunk(framing: &mut sse::Decoder, watch: &mut StreamWatch, bytes: &[u8], end: bool) -> Option<framing::Error> {
+fn watch_chunk(
+    framing: &mut sse::Decoder,
+    watch: &mut StreamWatch,
+    bytes: &[u8],
+    end: bool,
+) -> Option<framing::Error> {
     let mut sink = |frame: sse::Frame<'_>| {
         if let sse::Frame::Event(event) = frame {
             watch.event(event.event, event.data);
         }
         Ok::<(), framing::Error>(())
     };
-    let result = framing.feed(bytes, &mut sink).and_then(|()| if end { framing.finish(&mut sink).map(drop) } else { Ok(()) });
+    let result = framing
+        .feed(bytes, &mut sink)
+        .and_then(|()| if end { framing.finish(&mut sink).map(drop) } else { Ok(()) });
     result.err()
 }
 
@@ -159,14 +172,19 @@ impl Translation {
                 StreamEvent::Usage(usage) => facts.usage = Some(*usage),
                 StreamEvent::End => state = State::Complete,
                 StreamEvent::Error(error) => {
-                    state = State::Failed(format!("the provider reported an error in the stream ({})", error.status));
+                    state = State::Failed(format!(
+                        "the provider reported an error in the stream ({})",
+                        error.status
+                    ));
                 }
                 _ => {}
             }
             encoder.event(&event, out);
         };
         let mut read = |frame: sse::Frame<'_>| match frame {
-            sse::Frame::Event(event) => decoder.event(event.event, event.data, &mut sink).map_err(StreamError::from),
+            sse::Frame::Event(event) => {
+                decoder.event(event.event, event.data, &mut sink).map_err(StreamError::from)
+            }
             sse::Frame::Comment(_) => {
                 sink(StreamEvent::Ping);
                 Ok(())
