@@ -118,7 +118,9 @@ impl Dialect {
     /// whether the client asked for usage (only OpenAI clients can say no).
     pub fn stream_encoder(self, now: u64, include_usage: bool) -> StreamEncoder {
         match self {
-            Self::OpenaiChat => StreamEncoder::OpenaiChat(openai_chat::StreamEncoder::new(now, include_usage)),
+            Self::OpenaiChat => {
+                StreamEncoder::OpenaiChat(openai_chat::StreamEncoder::new(now, include_usage))
+            }
             Self::AnthropicMessages => StreamEncoder::AnthropicMessages(anthropic::StreamEncoder::default()),
         }
     }

@@ -609,10 +609,15 @@ fn a_schema_without_name_is_given_one() {
         schema: std::borrow::Cow::Owned(schema),
         strict: None,
     });
-    let request = Request { model: "m".into(), output_format, ..Request::default() };
+    let request = Request {
+        model: "m".into(),
+        output_format,
+        turns: vec![turn(Role::User, vec![text("Hi")])],
+        ..Request::default()
+    };
     assert_eq!(
         String::from_utf8(encode_request(&request).unwrap()).unwrap(),
-        r#"{"model":"m","messages":[],"response_format":{"type":"json_schema","json_schema":{"name":"response","schema":{"type":"object"}}}}"#
+        r#"{"model":"m","messages":[{"role":"user","content":"Hi"}],"response_format":{"type":"json_schema","json_schema":{"name":"response","schema":{"type":"object"}}}}"#
     );
 }
 

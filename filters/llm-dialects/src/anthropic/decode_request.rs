@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::json::is_object;
 use super::request_wire::{Choice, Format, Message, RawContent, RawRequest, Request, ThinkingConfig, Tool};
 use super::response::arguments_of;
 use super::wire::{Block, Blocks, CacheControl, Field, Source};
@@ -12,6 +11,7 @@ use crate::hub::{
     self, Content, Effort, OutputFormat, Part, Role, Text, Thinking, ToolChoice, ToolResult, Turn,
 };
 use crate::json::Str;
+use crate::json::is_object;
 
 /// Decodes the body of `POST /v1/messages`.
 ///

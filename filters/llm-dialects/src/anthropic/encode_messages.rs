@@ -269,7 +269,7 @@ fn image_source<'a>(source: &'a hub::Source<'a>, at: Place) -> Result<Source<'a>
             })
         }
         hub::Source::Url(url) => url_source(url, at),
-        hub::Source::File(id) => Ok(file_source(id)),
+        hub::Source::File(id) => file_source(id, at),
         hub::Source::Text(_) => Err(Error::unsupported(at.path(), "an image cannot be given as text")),
     }
 }
@@ -295,7 +295,7 @@ fn document_source<'a>(source: &'a hub::Source<'a>, at: Place) -> Result<Source<
             url: None,
             file_id: None,
         }),
-        hub::Source::File(id) => Ok(file_source(id)),
+        hub::Source::File(id) => file_source(id, at),
     }
 }
 
@@ -311,8 +311,15 @@ fn url_source<'a>(url: &'a str, at: Place) -> Result<Source<'a>, Error> {
     }
 }
 
-fn file_source(id: &str) -> Source<'_> {
-    Source { kind: "file", media_type: None, data: None, url: None, file_id: Some(id) }
+/// Ids of OpenAI's files begin with `file-`, those of Anthropic's with `file_`.
+fn file_source(id: &str, at: Place) -> Result<Source<'_>, Error> {
+    if id.starts_with("file-") {
+        return Err(Error::unsupported(
+            at.path(),
+            "Anthropic cannot read a file that was uploaded to OpenAI: send the content as base64",
+        ));
+    }
+    Ok(Source { kind: "file", media_type: None, data: None, url: None, file_id: Some(id) })
 }
 
 /// A tool call id in the alphabet the API takes (`^[a-zA-Z0-9_-]+$`): other characters become `_`, in calls

@@ -1,26 +1,26 @@
 //! Requests to Anthropic.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::encode_messages::{
-    cache_control, called_tools, messages, open_turn_lacks_thinking, system, text_block,
-};
+use super::encode_messages::{cache_control, called_tools, messages, system, text_block};
+use super::encode_thinking::{self, Plan};
 use super::lenient::Field;
+use super::models::{self, Rules, Sampling};
 use super::out::{self, Block, Blocks, Content, Message, Schema};
 use super::{is_anthropic_tool, is_blank};
 use crate::Error;
-use crate::hub::{Effort, OutputFormat, Request, Thinking, Tool, ToolChoice};
+use crate::hub::{OutputFormat, Request, Tool, ToolChoice};
 
-/// `max_tokens` when the client names none; the API requires it. Every model accepts this many.
+/// `max_tokens` when neither the client names one nor the model is known; the API requires it. Every model
+/// accepts this many.
 pub const DEFAULT_MAX_TOKENS: u64 = 4096;
 
-/// The smallest thinking budget the API takes.
+/// The smallest `top_p` the API takes together with thinking.
 /// <https://platform.claude.com/docs/en/build-with-claude/extended-thinking>
-const MIN_THINKING_BUDGET: u64 = 1024;
-
-/// The smallest `top_p` the API takes together with thinking (same page).
 const MIN_TOP_P_WITH_THINKING: f64 = 0.95;
 
 /// How many cache breakpoints the API takes in one request.
@@ -30,24 +30,30 @@ const MAX_CACHE_MARKS: usize = 4;
 /// What stands in for OpenAI's `{"type": "json_object"}`, which the API lacks.
 const JSON_OBJECT_INSTRUCTION: &str = "Answer with one JSON object and nothing else.";
 
+/// What stands in for `tool_choice` `any` towards models that refuse it.
+const SOME_TOOL_INSTRUCTION: &str = "Answer with a call of one of the tools.";
+
 /// Encodes the body of `POST /v1/messages`.
 ///
 /// | hub | Anthropic |
 /// |---|---|
 /// | **carried** | |
 /// | model, tools, stop, top_k, stream | as they are |
-/// | user | `metadata.user_id` |
+/// | user | `metadata.user_id`, if it is 1 to 256 letters, digits, `_` and `-`, and no phone number |
 /// | JSON schema output | `output_config.format`; its name, description and strictness have no field |
 /// | parallel tool calls forbidden | `tool_choice.disable_parallel_tool_use` |
 /// | thinking and documents' names, cache marks, tool errors | as they are |
 /// | service tier | `auto` and `standard_only` as they are, `default` as `standard_only` |
 /// | **approximated** | |
-/// | no output limit | [`DEFAULT_MAX_TOKENS`], plus the thinking budget if there is one |
+/// | no output limit | 4096 to 64000, by model; [`DEFAULT_MAX_TOKENS`] plus the thinking budget for unknown ones |
 /// | system turns in the middle | moved to the end of `system`, in order |
 /// | adjacent turns of one role | one message; tool results first, in the order of the calls |
 /// | temperature | clamped to 0..=1 |
-/// | thinking effort | a budget: minimal, low 1024, medium 2048, high 4096, xhigh 8192, max 16384 |
-/// | thinking budget | at least 1024 and below `max_tokens` |
+/// | thinking effort, models to 4.5 | a budget: minimal, low 1024, medium 2048, high 4096, xhigh 8192, max 16384 |
+/// | thinking effort, models from 4.6 on | adaptive thinking with `output_config.effort`; minimal is low |
+/// | thinking budget | at least 1024 and below `max_tokens`; an effort from 4.7 on |
+/// | no thinking, models that cannot but think | `between_tools`, or low effort |
+/// | a forced tool call, models that refuse it | an instruction at the end of `system` |
 /// | JSON object output | an instruction at the end of `system` |
 /// | arguments that are no JSON object | `{"raw_arguments": "<text>"}`; blank ones `{}` |
 /// | characters of tool call ids other than `a-zA-Z0-9_-` | `_` |
@@ -56,31 +62,39 @@ const JSON_OBJECT_INSTRUCTION: &str = "Answer with one JSON object and nothing e
 /// | refusals in the history | text |
 /// | `image/jpg` | `image/jpeg` |
 /// | **dropped** | |
+/// | other user identifiers | the API refuses e-mail addresses and phone numbers |
 /// | seed, penalties, logit bias, metadata, other service tiers, participant names, image detail | no equivalent |
 /// | blank text, blank stop sequences, white space at the end of a final assistant message | the API refuses them |
 /// | unsigned thinking in the history | the API refuses it |
 /// | cache marks beyond four | those on tools and system are kept first, then the latest in messages |
-/// | thinking | when `max_tokens` leaves no room for 1024 tokens; when the open assistant turn has calls without signed thinking; an effort when a tool call is forced |
+/// | thinking | when `max_tokens` leaves no room for 1024 tokens; when the open assistant turn has calls without signed thinking; when a tool call is forced; for models before 3.7 |
+/// | temperature, top_p, top_k | models from 4.7 on refuse them |
 /// | temperature, top_k, top_p below 0.95 | next to thinking |
-/// | top_p of 1 | next to a temperature: newer models take one of the two, and 1 is the default |
+/// | top_p | next to a temperature, when it is 1 (the default) or the model takes only one of the two |
 /// | tool choices auto and none without tools | nothing to choose |
 /// | **refused** | |
 /// | more than one answer, log probabilities, audio | [`Error::Unsupported`] |
-/// | URLs of other schemes than http(s), images and documents of types the API does not read | [`Error::Unsupported`] |
+/// | URLs of other schemes than http(s), files uploaded to OpenAI, images and documents of types the API does not read | [`Error::Unsupported`] |
 /// | content and tools only other dialects know | [`Error::Unsupported`] |
 /// | a forced tool call without tools, no message with content | [`Error::ClientSent`] |
 ///
-/// Which forms of thinking and which sampling parameters a model takes depends on the model, which this
-/// function does not look at.
+/// Which forms of thinking, which sampling parameters and whether forced tool calls are taken depends on the
+/// model; the table is in the `models` module. Models from 4.6 on also refuse a conversation that ends with the
+/// assistant: such a request is passed on, as only the provider can tell the client what its model does.
 ///
 /// # Errors
 /// As in the last part of the table. Paths count messages without the leading system ones.
 pub fn encode_request(request: &Request<'_>) -> Result<Vec<u8>, Error> {
     refuse(request)?;
+    let rules = models::rules(&request.model);
     let mut messages = messages(&request.turns)?;
     let mut system = system(request)?;
     if matches!(request.output_format, Some(OutputFormat::JsonObject)) {
         system.push(text_block(JSON_OBJECT_INSTRUCTION, None));
+    }
+    let instruction = forced_call_instruction(request, &rules);
+    if let Some(instruction) = &instruction {
+        system.push(text_block(instruction, None));
     }
     let mut tools = tools(&request.tools)?;
     let tool_choice = if tools.is_empty() {
@@ -95,16 +109,13 @@ pub fn encode_request(request: &Request<'_>) -> Result<Vec<u8>, Error> {
             disable_parallel_tool_use: false,
         })
     } else {
-        tool_choice(request)
+        tool_choice(request, &rules)
     };
     limit_cache_marks(&mut tools, &mut system, &mut messages);
 
-    let Plan { max_tokens, thinking, effort } = plan_thinking(request, &messages);
-    let thinks = thinking.as_ref().is_some_and(|thinking| thinking.kind != "disabled");
-    let temperature = request.temperature.map(|temperature| temperature.clamp(0.0, 1.0));
-    let top_p = request.top_p.filter(|&top_p| {
-        if thinks { top_p >= MIN_TOP_P_WITH_THINKING } else { temperature.is_none() || top_p < 1.0 }
-    });
+    let plan = encode_thinking::plan(request, &messages, &rules);
+    let Sampled { temperature, top_p, top_k } = sampling(request, &rules, plan.thinks());
+    let Plan { max_tokens, thinking, effort } = plan;
     let format = match &request.output_format {
         Some(OutputFormat::JsonSchema { schema, .. }) => Some(out::Format { kind: "json_schema", schema }),
         Some(OutputFormat::JsonObject) | None => None,
@@ -118,9 +129,9 @@ pub fn encode_request(request: &Request<'_>) -> Result<Vec<u8>, Error> {
         tool_choice,
         thinking,
         output_config: (effort.is_some() || format.is_some()).then_some(out::OutputConfig { effort, format }),
-        temperature: temperature.filter(|_| !thinks),
+        temperature,
         top_p,
-        top_k: request.top_k.filter(|_| !thinks),
+        top_k,
         stop_sequences: request
             .stop
             .iter()
@@ -130,7 +141,7 @@ pub fn encode_request(request: &Request<'_>) -> Result<Vec<u8>, Error> {
         metadata: request
             .user
             .as_deref()
-            .filter(|user| !user.is_empty())
+            .filter(|user| is_opaque(user))
             .map(|user_id| out::Metadata { user_id }),
         service_tier: match request.service_tier.as_deref() {
             Some("auto") => Some("auto"),
@@ -213,78 +224,57 @@ fn minimal(name: &str) -> out::Function<'_> {
     out::Function { name, description: None, input_schema: Schema::Empty, strict: false, cache_control: None }
 }
 
-fn tool_choice<'a>(request: &'a Request<'a>) -> Option<out::ToolChoice<'a>> {
+fn tool_choice<'a>(request: &'a Request<'a>, rules: &Rules) -> Option<out::ToolChoice<'a>> {
     let serial = request.parallel_tool_calls == Some(false);
     let (kind, name) = match &request.tool_choice {
         None if serial => ("auto", None),
         None => return None,
         Some(ToolChoice::Auto) => ("auto", None),
         Some(ToolChoice::None) => ("none", None),
+        Some(ToolChoice::Required | ToolChoice::Named(_)) if !rules.forced_tools => ("auto", None),
         Some(ToolChoice::Required) => ("any", None),
         Some(ToolChoice::Named(name)) => ("tool", Some(name.as_ref())),
     };
     Some(out::ToolChoice { kind, name, disable_parallel_tool_use: serial && kind != "none" })
 }
 
-/// Thinking, and what follows from it.
-struct Plan {
-    max_tokens: u64,
-    thinking: Option<out::Thinking>,
-    effort: Option<&'static str>,
-}
-
-fn plan_thinking(request: &Request<'_>, messages: &[Message<'_>]) -> Plan {
-    let max_tokens = request.max_output_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
-    let without = Plan { max_tokens, thinking: None, effort: None };
-    let forced = matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
-    let budget = match request.thinking {
-        None => return without,
-        Some(Thinking::Disabled) => {
-            return Plan {
-                thinking: Some(out::Thinking { kind: "disabled", budget_tokens: None }),
-                ..without
-            };
+/// What asks for a tool call where it cannot be forced.
+fn forced_call_instruction<'a>(request: &'a Request<'a>, rules: &Rules) -> Option<Cow<'a, str>> {
+    match &request.tool_choice {
+        _ if rules.forced_tools || request.tools.is_empty() => None,
+        Some(ToolChoice::Required) => Some(Cow::Borrowed(SOME_TOOL_INSTRUCTION)),
+        Some(ToolChoice::Named(name)) => {
+            Some(Cow::Owned(format!("Answer with a call of the tool `{name}`.")))
         }
-        // The model may skip thinking here, so the API does not look at the open turn.
-        Some(Thinking::Adaptive(effort)) => {
-            let thinking = out::Thinking { kind: "adaptive", budget_tokens: None };
-            return Plan { thinking: Some(thinking), effort: effort.map(effort_name), ..without };
-        }
-        Some(Thinking::Effort(_)) if forced => return without,
-        Some(Thinking::Effort(effort)) => budget(effort),
-        Some(Thinking::Budget(budget)) => budget.max(MIN_THINKING_BUDGET),
-    };
-    if open_turn_lacks_thinking(messages) {
-        return without;
-    }
-    let (max_tokens, budget) = match request.max_output_tokens {
-        None => (DEFAULT_MAX_TOKENS.saturating_add(budget), budget),
-        Some(max_tokens) if max_tokens <= MIN_THINKING_BUDGET => return without,
-        Some(max_tokens) => (max_tokens, budget.min(max_tokens.saturating_sub(1))),
-    };
-    let thinking = out::Thinking { kind: "enabled", budget_tokens: Some(budget) };
-    Plan { max_tokens, thinking: Some(thinking), effort: None }
-}
-
-/// The thinking budget an effort level stands for.
-fn budget(effort: Effort) -> u64 {
-    match effort {
-        Effort::Minimal | Effort::Low => MIN_THINKING_BUDGET,
-        Effort::Medium => 2048,
-        Effort::High => 4096,
-        Effort::XHigh => 8192,
-        Effort::Max => 16384,
+        Some(ToolChoice::Auto | ToolChoice::None) | None => None,
     }
 }
 
-fn effort_name(effort: Effort) -> &'static str {
-    match effort {
-        Effort::Minimal | Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::High => "high",
-        Effort::XHigh => "xhigh",
-        Effort::Max => "max",
+/// Whether the API takes `user` for an identifier that tells nothing of the person.
+fn is_opaque(user: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let phone = user.len() >= 7 && !user.bytes().any(|byte| byte.is_ascii_alphabetic());
+    (1..=256).contains(&user.len()) && user.bytes().all(allowed) && !phone
+}
+
+/// Sampling parameters as they are sent.
+struct Sampled {
+    temperature: Option<f64>,
+    top_p: Option<f64>,
+    top_k: Option<u64>,
+}
+
+fn sampling(request: &Request<'_>, rules: &Rules, thinks: bool) -> Sampled {
+    if rules.sampling == Sampling::None {
+        return Sampled { temperature: None, top_p: None, top_k: None };
     }
+    let temperature = request.temperature.map(|temperature| temperature.clamp(0.0, 1.0));
+    let top_p = request.top_p.filter(|&top_p| match temperature {
+        _ if thinks => top_p >= MIN_TOP_P_WITH_THINKING,
+        Some(_) => top_p < 1.0 && rules.sampling == Sampling::Free,
+        None => true,
+    });
+    Sampled { temperature: temperature.filter(|_| !thinks), top_p, top_k: request.top_k.filter(|_| !thinks) }
 }
 
 /// Drops cache marks beyond what the API takes. Tools and system come first in the prompt and change least,

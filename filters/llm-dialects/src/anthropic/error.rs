@@ -3,10 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::json::is_object;
 use super::out::write_json;
 use super::wire::{ErrorObject, Field};
 use crate::hub::{ApiError, ErrorKind};
+use crate::json::is_object;
 
 /// The API's own status for "overloaded".
 const OVERLOADED: u16 = 529;

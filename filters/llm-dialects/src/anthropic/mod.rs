@@ -9,8 +9,10 @@
 mod decode_request;
 mod encode_messages;
 mod encode_request;
+mod encode_thinking;
 mod error;
 mod lenient;
+mod models;
 mod out;
 mod request_wire;
 mod response;
@@ -73,4 +75,3 @@ fn is_anthropic_tool(kind: &str) -> bool {
 fn is_blank(text: &str) -> bool {
     text.trim().is_empty()
 }
-

@@ -6,12 +6,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::encode_messages::input;
+use super::is_anthropic_block;
 use super::out::{self, Block, Content, Id, write_json};
 use super::wire::{self, Blocks, Field, RawBlocks};
-use super::is_anthropic_block;
-use crate::json::is_object;
 use crate::Error;
 use crate::hub::{Arguments, Part, RawJson, Response, StopReason, ToolCall, Usage};
+use crate::json::is_object;
 
 #[derive(Deserialize)]
 struct Body<'a> {

@@ -122,8 +122,9 @@ fn text_part<'r>(text: impl Into<Cow<'r, str>>) -> OutPart<'r> {
 /// Every message of the request, instructions first.
 pub(super) fn messages<'r>(request: &'r Request<'_>) -> Result<Vec<OutMessage<'r>>, Error> {
     let mut out = Vec::with_capacity(request.turns.len() + 1);
-    if !request.system.is_empty() {
-        let parts = request.system.iter().map(|piece| text_part(piece.text.as_ref())).collect();
+    let said = request.system.iter().filter(|piece| !piece.text.is_empty());
+    let parts: Vec<_> = said.map(|piece| text_part(piece.text.as_ref())).collect();
+    if !parts.is_empty() {
         out.push(OutMessage::new("system", OutContent::from_parts(parts)));
     }
     let mut turns: Vec<(usize, &Turn<'_>)> = request.turns.iter().enumerate().collect();
@@ -271,6 +272,8 @@ fn push_answers<'r>(
             match part {
                 // Written already; or of the model, and of no use in another's mouth.
                 Part::ToolResult(_) | Part::Thinking { .. } | Part::RedactedThinking(_) => {}
+                // Says nothing, and some providers refuse it.
+                Part::Text(text) if text.is_empty() => {}
                 part => parts.push(user_part(index, piece, part)?),
             }
         }
@@ -315,6 +318,10 @@ fn user_part<'r>(turn: usize, piece: usize, part: &'r Part<'_>) -> Result<OutPar
                     file_data: Some(DataUrl { media_type, data }),
                     file_id: None,
                 },
+                // Anthropic's ids; OpenAI's have a hyphen.
+                Source::File(id) if id.starts_with("file_") => {
+                    return Err(refused(turn, piece, part, "uploaded to Anthropic: send it inline"));
+                }
                 Source::File(id) => OutFile { filename: name, file_data: None, file_id: Some(id) },
                 Source::Url(_) | Source::Text(_) => {
                     return Err(refused(turn, piece, part, "by URL: send it inline"));

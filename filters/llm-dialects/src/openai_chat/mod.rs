@@ -18,6 +18,7 @@ mod data_url;
 mod error;
 mod message_decode;
 mod message_encode;
+mod models;
 mod request_decode;
 mod request_encode;
 mod request_wire;

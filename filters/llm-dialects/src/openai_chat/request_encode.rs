@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::message_encode::{OutMessage, messages};
+use super::models::{self, Rules};
 use super::wire::write_json;
 use crate::Error;
 use crate::hub::{self, Effort, OutputFormat, Thinking, Tool, ToolChoice};
@@ -14,6 +15,9 @@ use crate::hub::{self, Effort, OutputFormat, Thinking, Tool, ToolChoice};
 const LOW_BUDGET: u64 = 1024;
 /// Budgets up to this ask for `medium`, and larger ones for `high`: not every model knows a higher effort.
 const MEDIUM_BUDGET: u64 = 2048;
+
+/// The longest `user` OpenAI takes, in bytes. Claude Code sends more than twice as much.
+const MAX_USER_LENGTH: usize = 64;
 
 /// Name of a JSON schema that came without one; OpenAI demands a name.
 const SCHEMA_NAME: &str = "response";
@@ -27,6 +31,12 @@ const SCHEMA_NAME: &str = "response";
 /// | prompt-cache marks, `top_k` | left out |
 /// | thinking, redacted thinking | left out: only the provider that signed it can read it |
 /// | thinking budget | `reasoning_effort` `low` up to 1024 tokens, `medium` up to 2048, `high` above |
+/// | an effort above what the model takes | the highest it takes: `high`, or `xhigh` from GPT-5.2 on |
+/// | any thinking, models that do not reason | left out |
+/// | any thinking beside tools, GPT-5.2 and later | effort `none`: this API offers them nothing else |
+/// | a user identifier of more than 64 bytes | left out: OpenAI refuses it |
+/// | temperature, `top_p`, models that reason | left out: OpenAI refuses them |
+/// | the output limit | `max_completion_tokens` for OpenAI's models, `max_tokens` for those of others |
 /// | thinking disabled, or adaptive without effort | left out: not every model knows `none` |
 /// | text of an assistant turn | one string; the pieces are joined as they are |
 /// | text of a tool result | one string; the pieces are joined by line breaks |
@@ -42,21 +52,27 @@ const SCHEMA_NAME: &str = "response";
 /// with usage.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for documents given by URL, images given by file id, anything but text, refusals
-/// and tool calls in an assistant turn, and content and tools only another dialect knows. Paths count
-/// turns.
+/// [`Error::Unsupported`] for documents given by URL or uploaded to Anthropic, images given by file id, anything but text, refusals
+/// and tool calls in an assistant turn, and content and tools only another dialect knows;
+/// [`Error::ClientSent`] when no message has content. Paths count turns.
 pub fn encode_request(request: &hub::Request<'_>) -> Result<Vec<u8>, Error> {
     let tools = tools(&request.tools)?;
+    let messages = messages(request)?;
+    if messages.is_empty() {
+        return Err(Error::client("messages", "must hold at least one message with content"));
+    }
     let has_tools = !tools.is_empty();
+    let rules = models::rules(&request.model);
     let out = OutRequest {
         model: &request.model,
-        messages: messages(request)?,
+        messages,
         tools,
         tool_choice: request.tool_choice.as_ref().filter(|_| has_tools).map(OutToolChoice::from),
         parallel_tool_calls: request.parallel_tool_calls.filter(|_| has_tools),
-        max_completion_tokens: request.max_output_tokens,
-        temperature: request.temperature,
-        top_p: request.top_p,
+        max_completion_tokens: request.max_output_tokens.filter(|_| rules.max_completion_tokens),
+        max_tokens: request.max_output_tokens.filter(|_| !rules.max_completion_tokens),
+        temperature: request.temperature.filter(|_| rules.sampling),
+        top_p: request.top_p.filter(|_| rules.sampling),
         seed: request.seed,
         frequency_penalty: request.frequency_penalty,
         presence_penalty: request.presence_penalty,
@@ -65,9 +81,13 @@ pub fn encode_request(request: &hub::Request<'_>) -> Result<Vec<u8>, Error> {
         top_logprobs: request.top_logprobs,
         n: request.n,
         stop: request.stop.iter().map(AsRef::as_ref).collect(),
-        reasoning_effort: request.thinking.and_then(reasoning_effort),
+        reasoning_effort: if has_tools && rules.tools_without_effort {
+            Some("none")
+        } else {
+            request.thinking.and_then(|thinking| reasoning_effort(thinking, &rules))
+        },
         response_format: request.output_format.as_ref().map(OutResponseFormat::from),
-        user: request.user.as_deref(),
+        user: request.user.as_deref().filter(|user| user.len() <= MAX_USER_LENGTH),
         metadata: request.metadata.as_deref(),
         service_tier: request.service_tier.as_deref().map(|tier| match tier {
             "standard_only" => "default",
@@ -94,6 +114,8 @@ struct OutRequest<'r> {
     parallel_tool_calls: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_completion_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -211,14 +233,16 @@ impl<'r> From<&'r ToolChoice<'_>> for OutToolChoice<'r> {
     }
 }
 
-fn reasoning_effort(thinking: Thinking) -> Option<&'static str> {
-    match thinking {
-        Thinking::Disabled | Thinking::Adaptive(None) => None,
-        Thinking::Effort(effort) | Thinking::Adaptive(Some(effort)) => Some(effort_name(effort)),
-        Thinking::Budget(0..=LOW_BUDGET) => Some("low"),
-        Thinking::Budget(..=MEDIUM_BUDGET) => Some("medium"),
-        Thinking::Budget(_) => Some("high"),
-    }
+fn reasoning_effort(thinking: Thinking, rules: &Rules) -> Option<&'static str> {
+    let highest = rules.effort?;
+    let effort = match thinking {
+        Thinking::Disabled | Thinking::Adaptive(None) => return None,
+        Thinking::Effort(effort) | Thinking::Adaptive(Some(effort)) => effort,
+        Thinking::Budget(0..=LOW_BUDGET) => Effort::Low,
+        Thinking::Budget(..=MEDIUM_BUDGET) => Effort::Medium,
+        Thinking::Budget(_) => Effort::High,
+    };
+    Some(effort_name(effort.min(highest)))
 }
 
 fn effort_name(effort: Effort) -> &'static str {
@@ -273,13 +297,24 @@ mod tests {
 
     #[test]
     fn budgets_become_efforts() {
+        let rules = models::rules("gpt-5");
         for (budget, effort) in
             [(0, "low"), (1024, "low"), (1025, "medium"), (2048, "medium"), (2049, "high"), (64_000, "high")]
         {
-            assert_eq!(reasoning_effort(Thinking::Budget(budget)), Some(effort), "{budget}");
+            assert_eq!(reasoning_effort(Thinking::Budget(budget), &rules), Some(effort), "{budget}");
         }
-        assert_eq!(reasoning_effort(Thinking::Adaptive(Some(Effort::XHigh))), Some("xhigh"));
-        assert_eq!(reasoning_effort(Thinking::Adaptive(None)), None);
-        assert_eq!(reasoning_effort(Thinking::Disabled), None);
+        assert_eq!(reasoning_effort(Thinking::Adaptive(Some(Effort::Max)), &rules), Some("high"));
+        assert_eq!(reasoning_effort(Thinking::Effort(Effort::Max), &models::rules("gpt-5.2")), Some("xhigh"));
+        assert_eq!(reasoning_effort(Thinking::Budget(4096), &models::rules("gpt-4o")), None);
+        assert_eq!(reasoning_effort(Thinking::Adaptive(None), &rules), None);
+        assert_eq!(reasoning_effort(Thinking::Disabled, &rules), None);
+    }
+
+    #[test]
+    fn a_request_that_says_nothing_is_refused() {
+        let silent = hub::Request { system: vec![hub::Text::default()], ..hub::Request::default() };
+        assert!(
+            matches!(encode_request(&silent), Err(Error::ClientSent { field, .. }) if field == "messages")
+        );
     }
 }

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::hub::{
-    Arguments, CacheMark, Content, Part, RawJson, Role, Source, Text, ToolCall, ToolResult, Turn,
+    Arguments, CacheMark, Content, Effort, Part, RawJson, Role, Source, Text, Thinking, ToolCall, ToolResult,
+    Turn,
 };
 
 fn raw(json: &str) -> RawJson<'_> {
@@ -327,4 +328,98 @@ fn what_has_no_equivalent_is_dropped() {
         ..hi()
     };
     assert_eq!(encode_request(&request), encode_request(&hi()));
+}
+
+fn of_model(model: &'static str) -> Request<'static> {
+    Request { model: model.into(), ..hi() }
+}
+
+#[test]
+fn new_models_get_no_sampling_parameters() {
+    for (model, sampled) in [
+        ("claude-sonnet-4-5", json!([0.7, null, 5])),
+        ("claude-3-7-sonnet-latest", json!([0.7, 0.9, 5])),
+        ("claude-opus-4-7", json!([null, null, null])),
+        ("claude-next", json!([null, null, null])),
+    ] {
+        let request = Request { temperature: Some(0.7), top_p: Some(0.9), top_k: Some(5), ..of_model(model) };
+        let body = encode(&request);
+        assert_eq!(json!([body["temperature"], body["top_p"], body["top_k"]]), sampled, "{model}");
+    }
+}
+
+#[test]
+fn efforts_are_asked_for_as_the_model_wants() {
+    for (model, thinking, effort) in [
+        ("claude-3-5-haiku-latest", Value::Null, Value::Null),
+        ("claude-haiku-4-5", json!({"type": "enabled", "budget_tokens": 8192}), Value::Null),
+        ("claude-opus-4-6", json!({"type": "adaptive"}), json!("high")),
+        ("claude-opus-4-7", json!({"type": "adaptive"}), json!("xhigh")),
+    ] {
+        let body = encode(&Request { thinking: Some(Thinking::Effort(Effort::XHigh)), ..of_model(model) });
+        assert_eq!((&body["thinking"], &body["output_config"]["effort"]), (&thinking, &effort), "{model}");
+    }
+    let budget = Request { thinking: Some(Thinking::Budget(3000)), ..of_model("claude-opus-5") };
+    assert_eq!(encode(&budget)["output_config"], json!({"effort": "high"}));
+    let adaptive = Request { thinking: Some(Thinking::Adaptive(None)), ..of_model("claude-haiku-4-5") };
+    assert_eq!(encode(&adaptive)["thinking"], json!({"type": "enabled", "budget_tokens": 4096}));
+}
+
+#[test]
+fn thinking_is_turned_off_as_far_as_the_model_lets() {
+    for (model, thinking, effort) in [
+        ("claude-3-5-haiku-latest", Value::Null, Value::Null),
+        ("claude-opus-5", json!({"type": "disabled"}), Value::Null),
+        ("claude-sonnet-5-5", json!({"type": "between_tools"}), Value::Null),
+        ("claude-opus-5-5", Value::Null, json!("low")),
+    ] {
+        let body = encode(&Request { thinking: Some(Thinking::Disabled), ..of_model(model) });
+        assert_eq!((&body["thinking"], &body["output_config"]["effort"]), (&thinking, &effort), "{model}");
+    }
+}
+
+#[test]
+fn models_that_refuse_forced_calls_are_told_instead() {
+    let mut request = Request {
+        tools: vec![function(None)],
+        tool_choice: Some(ToolChoice::Named("look".into())),
+        thinking: Some(Thinking::Effort(Effort::Low)),
+        ..of_model("claude-opus-5-5")
+    };
+    let body = encode(&request);
+    assert_eq!(body["tool_choice"], json!({"type": "auto"}));
+    assert_eq!(body["system"], "Answer with a call of the tool `look`.");
+    request.tool_choice = Some(ToolChoice::Required);
+    assert_eq!(encode(&request)["system"], SOME_TOOL_INSTRUCTION);
+    request.model = "claude-opus-5".into();
+    let body = encode(&request);
+    assert_eq!((&body["tool_choice"], body.get("system")), (&json!({"type": "any"}), None));
+    assert_eq!((body.get("thinking"), &body["output_config"]["effort"]), (None, &json!("low")));
+}
+
+#[test]
+fn output_is_limited_by_model() {
+    for (model, max_tokens) in
+        [("claude-3-opus-20240229", 4096), ("claude-opus-4-1", 32_000), ("claude-opus-5", 64_000)]
+    {
+        assert_eq!(encode(&of_model(model))["max_tokens"], max_tokens, "{model}");
+    }
+    let thinking = Some(Thinking::Effort(Effort::Max));
+    let body = encode(&Request { thinking, ..of_model("claude-opus-4-1") });
+    assert_eq!((&body["max_tokens"], &body["thinking"]["budget_tokens"]), (&json!(32_000), &json!(16_384)));
+}
+
+#[test]
+fn only_opaque_user_ids_are_sent() {
+    for (user, sent) in [
+        ("user_1-a", true),
+        ("123456", true),
+        ("ann@example.com", false),
+        ("+49 151 1234567", false),
+        ("0151-1234567", false),
+        ("", false),
+    ] {
+        let body = encode(&Request { user: Some(user.into()), ..hi() });
+        assert_eq!(body["metadata"]["user_id"].is_string(), sent, "{user}");
+    }
 }

@@ -1,0 +1,11 @@
+//! Both filters of a request on a fake host, as adapters drive them in Envoy.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // A panic is a failed test.
+
+mod answers;
+mod credentials;
+mod gateway;
+mod pairs;
+mod requests;
+#[path = "../scripts/mod.rs"]
+mod scripts;
+mod streams;
