@@ -1,0 +1,296 @@
+"""T-03, T-11 and T-15: streams at awkward places, and usage in every shape providers give it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+
+import pytest
+
+import answers
+import dialects
+import event_stream
+from dialects import PAIRS, Client
+from provider import Provider, reply, stream
+
+pairs = pytest.mark.parametrize(("dialect", "upstream"), PAIRS, ids=[f"{c}-to-{u}" for c, u in PAIRS])
+
+# The pairs that synthesise a stream.
+crossed = pytest.mark.parametrize(
+    ("dialect", "upstream"),
+    [("openai", "anthropic"), ("anthropic", "openai")],
+    ids=["openai-to-anthropic", "anthropic-to-openai"],
+)
+
+
+def split(raw: bytes, *places: int) -> list[bytes]:
+    cuts = [0, *places, len(raw)]
+    return [raw[a:b] for a, b in itertools.pairwise(cuts)]
+
+
+@pairs
+def test_t15_byte_by_byte(client: Client, provider: Provider, dialect: str, upstream: str) -> None:
+    raw = b"".join(answers.text_stream(upstream))
+    provider.then(stream([raw[i : i + 1] for i in range(len(raw))]))
+    assert dialects.read(dialect, client.ask(dialect, upstream, stream=True)).text == answers.TEXT
+
+
+@crossed
+def test_t15_splits_inside_characters_and_line_ends(
+    client: Client, provider: Provider, dialect: str, upstream: str
+) -> None:
+    raw = b"".join(answers.text_stream(upstream)).replace(b"\n", b"\r\n")
+    character = raw.index("ü".encode()) + 1
+    between = raw.index(b"\r\n\r\n")
+    for places in (
+        [character],
+        [between + 1],
+        [between + 2],
+        [between + 3],
+        [character, raw.rindex(b"\r\n\r\n") + 1],
+    ):
+        provider.then(stream(split(raw, *sorted(places))))
+        assert dialects.read(dialect, client.ask(dialect, upstream, stream=True)).text == answers.TEXT
+
+
+@crossed
+def test_t15_random_splits_give_the_same(
+    client: Client, provider: Provider, dialect: str, upstream: str
+) -> None:
+    raw = b"".join(answers.tool_stream(upstream, ("a", "time", ['{"zone":', '"Zürich"}']), text="Zü"))
+    numbers = random.Random(7)
+    seen = set()
+    for _ in range(25):
+        provider.then(stream(split(raw, *sorted(numbers.sample(range(1, len(raw)), 12)))))
+        answer = dialects.read(dialect, client.ask(dialect, upstream, stream=True))
+        seen.add(repr(answer))
+    assert len(seen) == 1, seen
+
+
+def odd_forms(raw: bytes) -> dict[str, bytes]:
+    return {
+        "CRLF": raw.replace(b"\n", b"\r\n"),
+        "CR": raw.replace(b"\n", b"\r"),
+        "comments": b": hello\n\n:\n\n" + raw.replace(b"\n\n", b"\n\n: keep-alive\n\n", 3),
+        "BOM": b"\xef\xbb\xbf" + raw,
+        "no last blank line": raw.removesuffix(b"\n\n") + b"\n",
+        "no last line end": raw.removesuffix(b"\n\n"),
+        "empty frames": raw.replace(b"\n\n", b"\n\n\n\n\n"),
+        "ids and retry": raw.replace(b"data: ", b"id: 7\nretry: 100\ndata: "),
+        "no space behind the colon": raw.replace(b"data: ", b"data:"),
+    }
+
+
+@crossed
+@pytest.mark.parametrize("form", odd_forms(b""))
+def test_t15_odd_forms(client: Client, provider: Provider, dialect: str, upstream: str, form: str) -> None:
+    provider.then(stream(odd_forms(b"".join(answers.text_stream(upstream)))[form]))
+    answer = dialects.read(dialect, client.ask(dialect, upstream, stream=True))
+    assert answer.text == answers.TEXT and answer.stop == "stop"
+
+
+@crossed
+def test_t15_data_in_several_lines(client: Client, provider: Provider, dialect: str, upstream: str) -> None:
+    """JSON with line breaks in it is one event of several `data:` lines."""
+    lines = []
+    for event in answers.text_stream(upstream):
+        name, _, data = event.decode().rpartition("data: ")
+        data = data.strip()
+        if data.startswith("{"):
+            data = json.dumps(json.loads(data), indent=1)
+        lines.append((name + "\n".join(f"data: {line}" for line in data.split("\n")) + "\n\n").encode())
+    provider.then(stream(lines))
+    assert dialects.read(dialect, client.ask(dialect, upstream, stream=True)).text == answers.TEXT
+
+
+@crossed
+def test_t15_an_event_of_a_megabyte(client: Client, provider: Provider, dialect: str, upstream: str) -> None:
+    long = "ü" * 500_000
+    provider.then(stream(answers.text_stream(upstream, pieces=(long,))))
+    assert dialects.read(dialect, client.ask(dialect, upstream, stream=True)).text == long
+
+
+def openai(*chunks: dict, done: bool = True) -> list[bytes]:
+    head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    events = [answers.openai_event(head | chunk) for chunk in chunks]
+    return [*events, answers.openai_event("[DONE]")] if done else events
+
+
+def choice(delta: dict, finish: str | None = None, **more: object) -> dict:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **more}
+
+
+def tool(index: int | None = None, **fields: object) -> dict:
+    return {"tool_calls": [({} if index is None else {"index": index}) | fields]}
+
+
+def function(name: str | None = None, arguments: str | None = None) -> dict:
+    return {k: v for k, v in {"name": name, "arguments": arguments}.items() if v is not None}
+
+
+# OpenAI streams as they are met in the wild, and the Anthropic blocks they must become.
+WILD: dict[str, tuple[list[bytes], list[str]]] = {
+    "role only first": (
+        openai(choice({"role": "assistant"}), choice({"content": "Hi"}), choice({}, "stop")),
+        ["text"],
+    ),
+    "nothing said": (openai(choice({"role": "assistant"}), choice({}, "stop")), []),
+    "finish with the last text": (openai(choice({"role": "assistant", "content": "Hi"}, "stop")), ["text"]),
+    "doubled finish": (
+        openai(choice({"content": "Hi"}), choice({}, "stop"), choice({"content": ""}, "stop")),
+        ["text"],
+    ),
+    "null content": (
+        openai(choice({"role": "assistant", "content": None}), choice({"content": "Hi"}), choice({}, "stop")),
+        ["text"],
+    ),
+    "no [DONE]": (openai(choice({"content": "Hi"}), choice({}, "stop"), done=False), ["text"]),
+    "reasoning first": (
+        openai(choice({"reasoning_content": "Hm."}), choice({"content": "Hi"}), choice({}, "stop")),
+        ["thinking", "text"],
+    ),
+    "text, calls, text": (
+        openai(
+            choice({"content": "Let me see."}),
+            choice(tool(0, id="a", type="function", function=function("f", ""))),
+            choice(tool(0, function=function(arguments="{}"))),
+            choice(tool(1, id="b", type="function", function=function("g", '{"x":1}'))),
+            choice({}, "tool_calls"),
+        ),
+        ["text", "tool_use", "tool_use"],
+    ),
+    "interleaved calls": (
+        openai(
+            choice(tool(0, id="a", type="function", function=function("f", '{"x"'))),
+            choice(tool(1, id="b", type="function", function=function("g", '{"y"'))),
+            choice(tool(0, function=function(arguments=":1}"))),
+            choice(tool(1, function=function(arguments=":2}"))),
+            choice({}, "tool_calls"),
+        ),
+        ["tool_use", "tool_use"],
+    ),
+    "calls without arguments": (
+        openai(choice(tool(0, id="a", type="function", function=function("f"))), choice({}, "tool_calls")),
+        ["tool_use"],
+    ),
+    "filter first": (
+        openai({"choices": [], "prompt_filter_results": []}, choice({"content": "Hi"}), choice({}, "stop")),
+        ["text"],
+    ),
+    "length": (openai(choice({"content": "Hi"}), choice({}, "length")), ["text"]),
+    "calls that finish with stop": (
+        openai(choice(tool(0, id="a", type="function", function=function("f", "{}"))), choice({}, "stop")),
+        ["tool_use"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WILD)
+def test_t03_synthesised_streams_keep_the_order(client: Client, provider: Provider, name: str) -> None:
+    events, blocks = WILD[name]
+    provider.then(stream(events))
+    message = event_stream.read_anthropic(client.ask("anthropic", "openai", stream=True).content)
+    assert message.error is None
+    kinds = [block["type"] for block in message.blocks]
+    # An answer without content may have one empty text block.
+    assert kinds == blocks or (not blocks and kinds in ([], ["text"]))
+    if "tool_use" in blocks:
+        assert message.stop_reason == "tool_use"
+    for block in message.blocks:
+        if block["type"] == "tool_use":
+            assert isinstance(block["input"], dict)
+
+
+def test_t03_parallel_arguments_end_up_with_their_call(client: Client, provider: Provider) -> None:
+    provider.then(stream(WILD["interleaved calls"][0]))
+    message = event_stream.read_anthropic(client.ask("anthropic", "openai", stream=True).content)
+    assert [(b["id"], b["name"], b["input"]) for b in message.blocks] == [
+        ("a", "f", {"x": 1}),
+        ("b", "g", {"y": 2}),
+    ]
+
+
+def test_t04_signatures_survive_as_stream_and_whole(client: Client, provider: Provider) -> None:
+    """Anthropic's signature reaches an OpenAI client, and comes back as it was."""
+    signature = "Sig+/=" * 20
+    provider.then(stream(answers.thinking_stream(signature)))
+    whole = event_stream.parse(client.ask("openai", "anthropic", stream=True).content)
+    assert any(signature in event.data for event in whole)
+    thinking = {"type": "thinking", "thinking": "Let me see.", "signature": signature}
+    provider.then(reply(answers.anthropic_message([thinking, {"type": "text", "text": "Hi"}], "end_turn")))
+    message = client.ask("openai", "anthropic").json()["choices"][0]["message"]
+    history = [{"role": "user", "content": "Hi"}, message, {"role": "user", "content": "Again"}]
+    client.ask("openai", "anthropic", messages=history)
+    assert provider.last.json["messages"][1]["content"][0] == thinking
+
+
+USAGE = answers.openai_usage()
+
+# T-11: where OpenAI-compatible providers put usage. What the gateway must make of it: all of it, or nothing.
+ZOO: dict[str, tuple[list[bytes], bool]] = {
+    "choices empty": (
+        openai(choice({"content": "Hi"}), choice({}, "stop"), {"choices": [], "usage": USAGE}),
+        True,
+    ),
+    "choices with an empty delta": (
+        openai(choice({"content": "Hi"}), choice({}, "stop"), choice({}, None, usage=USAGE)),
+        True,
+    ),
+    "with the finish": (openai(choice({"content": "Hi"}), choice({}, "stop", usage=USAGE)), True),
+    "no choices at all": (openai(choice({"content": "Hi"}), choice({}, "stop"), {"usage": USAGE}), True),
+    "on every chunk": (
+        openai(
+            choice({"content": "H"}, usage=USAGE | {"completion_tokens": 1}),
+            choice({"content": "i"}, usage=USAGE | {"completion_tokens": 2}),
+            choice({}, "stop", usage=USAGE),
+        ),
+        True,
+    ),
+    "null until the end": (
+        openai(
+            choice({"content": "Hi"}, usage=None),
+            choice({}, "stop", usage=None),
+            {"choices": [], "usage": USAGE},
+        ),
+        True,
+    ),
+    "none": (openai(choice({"content": "Hi"}), choice({}, "stop")), False),
+    "null": (openai(choice({"content": "Hi"}, usage=None), choice({}, "stop", usage=None)), False),
+}
+
+
+@pytest.mark.parametrize("dialect", dialects.DIALECTS)
+@pytest.mark.parametrize("name", ZOO)
+def test_t11_usage_zoo(client: Client, provider: Provider, dialect: str, name: str) -> None:
+    events, known = ZOO[name]
+    model = f"zoo-{dialect}-{name}"
+    mark = client.gateway.process.mark()
+    provider.then(stream(events))
+    response = client.ask(dialect, "openai", model=model, stream=True)
+    record = client.gateway.wait_record(model, mark)
+    assert record.get("usage") == (answers.USAGE | {"cache_write": 0, "reasoning": 0} if known else None)
+    if dialect == "anthropic":
+        usage = event_stream.read_anthropic(response.content).usage
+        assert (usage["input_tokens"], usage["output_tokens"]) == ((9, 5) if known else (0, 0))
+
+
+@pytest.mark.parametrize("dialect", dialects.DIALECTS)
+def test_t11_cache_writes_are_told_apart(client: Client, provider: Provider, dialect: str) -> None:
+    usage = {
+        "input_tokens": 3,
+        "cache_creation_input_tokens": 20,
+        "cache_read_input_tokens": 100,
+        "output_tokens": 7,
+        "cache_creation": {"ephemeral_5m_input_tokens": 20, "ephemeral_1h_input_tokens": 0},
+    }
+    model = f"cached-{dialect}"
+    mark = client.gateway.process.mark()
+    provider.then(reply(answers.text("anthropic", model=model) | {"usage": usage}))
+    response = client.ask(dialect, "anthropic", model=model)
+    record = client.gateway.wait_record(model, mark)
+    assert record["usage"] == {"input": 3, "cache_read": 100, "cache_write": 20, "output": 7, "reasoning": 0}
+    if dialect == "openai":
+        told = response.json()["usage"]
+        assert told["prompt_tokens"] == 123 and told["prompt_tokens_details"]["cached_tokens"] == 100
+        assert told["total_tokens"] == 130
