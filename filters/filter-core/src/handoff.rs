@@ -1,17 +1,15 @@
 //! What the `llm` filter hands to the `provider` filter of every attempt.
 //!
-//! It travels as filter state, which clients cannot forge and which survives from attempt to attempt
-//! (request headers are shared and mutated by all attempts).
-
-use serde::{Deserialize, Serialize};
+//! It is the exchange's record in its first state ([`crate::record`]), published as filter state: clients cannot forge
+//! it, it survives from attempt to attempt (request headers are shared and mutated by all of them), and it stands in
+//! the access log when nothing more becomes known. What attempts add to it leaves what is read here as it is.
 
 use llm_dialects::hub::{ApiError, ErrorKind};
 use llm_dialects::{Dialect, Error};
 
+use crate::record::{RECORD_STATE, Record};
 use crate::{HeaderMap, Host};
 
-/// State key of the hand-off.
-pub(crate) const HANDOFF_STATE: &str = "weir.exchange";
 /// State key of the client's credential, present only when the `llm` filter is told to keep it.
 const CREDENTIAL_STATE: &str = "weir.credential";
 
@@ -20,6 +18,8 @@ const CREDENTIAL_STATE: &str = "weir.credential";
 pub(crate) struct Handoff {
     /// The client's dialect.
     pub(crate) client: Dialect,
+    /// The client's path, without its query: attempts change the header.
+    pub(crate) path: String,
     /// The client wants a stream.
     pub(crate) stream: bool,
     /// The model the client asked for; empty when `invalid`.
@@ -29,11 +29,11 @@ pub(crate) struct Handoff {
 }
 
 /// A request that no provider can serve.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Invalid {
-    #[serde(rename = "f")]
+    /// JSON path of what is wrong, or empty.
     pub(crate) field: String,
-    #[serde(rename = "e")]
+    /// What is wrong.
     pub(crate) message: String,
 }
 
@@ -52,39 +52,35 @@ impl Invalid {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Wire<'a> {
-    #[serde(rename = "c")]
-    client: &'a str,
-    #[serde(rename = "s", default)]
-    stream: bool,
-    #[serde(rename = "m", default)]
-    model: String,
-    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
-    invalid: Option<Invalid>,
-}
-
 impl Handoff {
     /// Publishes the hand-off.
     pub(crate) fn publish(&self, host: &mut dyn Host) {
-        let wire = Wire {
-            client: self.client.name(),
+        let record = Record {
+            path: Some(self.path.as_str().into()),
+            client: Some(self.client.name().into()),
+            model: (!self.model.is_empty()).then(|| self.model.as_str().into()),
             stream: self.stream,
-            model: self.model.clone(),
-            invalid: self.invalid.clone(),
+            invalid: self.invalid.as_ref().map(|invalid| invalid.field.as_str().into()),
+            error: self.invalid.as_ref().map(|invalid| invalid.message.as_str().into()),
+            ..Record::default()
         };
-        host.publish(HANDOFF_STATE, &serde_json::to_vec(&wire).unwrap_or_default());
+        host.publish(RECORD_STATE, &record.to_json());
     }
 
     /// The hand-off of this request; `None` when the `llm` filter did not take it for an LLM request.
     pub(crate) fn read(host: &dyn Host) -> Option<Self> {
-        let bytes = host.state(HANDOFF_STATE)?;
-        let wire: Wire<'_> = serde_json::from_slice(&bytes).ok()?;
+        let bytes = host.state(RECORD_STATE)?;
+        let record: Record<'_> = serde_json::from_slice(&bytes).ok()?;
+        let message = || record.error.as_deref().unwrap_or_default().to_owned();
         Some(Self {
-            client: Dialect::from_name(wire.client)?,
-            stream: wire.stream,
-            model: wire.model,
-            invalid: wire.invalid,
+            client: Dialect::from_name(record.client.as_deref()?)?,
+            path: record.path.as_deref().unwrap_or_default().to_owned(),
+            stream: record.stream,
+            model: record.model.as_deref().unwrap_or_default().to_owned(),
+            invalid: record
+                .invalid
+                .as_deref()
+                .map(|field| Invalid { field: field.to_owned(), message: message() }),
         })
     }
 }

@@ -11,6 +11,13 @@ pub trait Host {
     fn set_header(&mut self, map: HeaderMap, name: &str, value: &str);
     /// Removes every value of a header; nothing happens when it is absent.
     fn remove_header(&mut self, map: HeaderMap, name: &str);
+    /// Removes every value of these headers. Most of them are absent; a host for which looking is dearer than
+    /// finding may look at all headers at once.
+    fn remove_headers(&mut self, map: HeaderMap, names: &[&str]) {
+        for name in names {
+            self.remove_header(map, name);
+        }
+    }
     /// An attribute of the stream.
     fn attribute(&self, attribute: Attribute) -> Option<String>;
     /// Bytes another Weir filter of the same request (any attempt) published under `key`.

@@ -38,6 +38,8 @@ pub(crate) struct LlmExchange {
     plan: Arc<LlmPlan>,
     /// The client's dialect, once the request is known to be an LLM request.
     client: Option<Dialect>,
+    /// The client's path, without its query, which may hold secrets.
+    path: String,
     handoff: Option<Handoff>,
     /// The answer is ours; nothing in it needs changing on its way out.
     replied: bool,
@@ -47,7 +49,7 @@ pub(crate) struct LlmExchange {
 
 impl LlmExchange {
     pub(crate) fn new(plan: Arc<LlmPlan>) -> Self {
-        Self { plan, client: None, handoff: None, replied: false, replacement: None }
+        Self { plan, client: None, path: String::new(), handoff: None, replied: false, replacement: None }
     }
 
     pub(crate) fn request_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
@@ -129,12 +131,14 @@ impl LlmExchange {
         Overflow::Release
     }
 
-    fn recognise(&self, host: &dyn Host) -> Option<Dialect> {
+    fn recognise(&mut self, host: &dyn Host) -> Option<Dialect> {
         if host.header(HeaderMap::Request, ":method")? != "POST" {
             return None;
         }
-        let path = host.header(HeaderMap::Request, ":path")?;
-        self.plan.endpoints.find(&path).or_else(|| {
+        let mut path = host.header(HeaderMap::Request, ":path")?;
+        path.truncate(path.find('?').unwrap_or(path.len()));
+        self.path = path;
+        self.plan.endpoints.find(&self.path).or_else(|| {
             host.attribute(Attribute::RouteDefaultEndpoint).and_then(|name| Dialect::from_name(&name))
         })
     }
@@ -148,11 +152,18 @@ impl LlmExchange {
                     host.set_header(HeaderMap::Request, &name, &header_value(&facts.model));
                     host.reroute();
                 }
-                Handoff { client, stream: facts.stream, model: facts.model.into_owned(), invalid: None }
+                let model = facts.model.into_owned();
+                Handoff { client, path: self.path.clone(), stream: facts.stream, model, invalid: None }
             }
             Err(error) => {
                 self.drop_claimed_model(host);
-                Handoff { client, stream: false, model: String::new(), invalid: Some(Invalid::new(&error)) }
+                Handoff {
+                    client,
+                    path: self.path.clone(),
+                    stream: false,
+                    model: String::new(),
+                    invalid: Some(Invalid::new(&error)),
+                }
             }
         };
         handoff.publish(host);
@@ -172,6 +183,7 @@ impl LlmExchange {
         self.replied = true;
         let error = too_large(self.plan.config.max_request_body_bytes);
         let record = Record {
+            path: Some(self.path.as_str().into()),
             client: Some(client.name().into()),
             outcome: Outcome::Refused,
             error: Some(error.message.as_str().into()),
@@ -245,18 +257,11 @@ impl LlmExchange {
     }
 
     fn record_failure(&self, host: &mut dyn Host, error: &ApiError, details: &str) {
-        // An attempt that reached a provider has left a record; what it knows stays.
+        // What was handed on, or what an attempt that reached a provider has added to it, stays.
         let mut record = host
             .state(RECORD_STATE)
             .and_then(|json| serde_json::from_slice::<Record>(&json).ok())
             .unwrap_or_default();
-        if let Some(handoff) = &self.handoff {
-            record.client = Some(handoff.client.name().into());
-            record.stream = handoff.stream;
-            if !handoff.model.is_empty() {
-                record.model = Some(handoff.model.as_str().into());
-            }
-        }
         let ours =
             matches!(error.kind, ErrorKind::InvalidRequest | ErrorKind::NotFound | ErrorKind::TooLarge);
         record.outcome = if ours && details != "via_upstream" { Outcome::Refused } else { Outcome::Failed };

@@ -14,6 +14,9 @@ pub const RECORD_STATE: &str = "weir.record";
 /// state stands in the access log even when the client goes away.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record<'a> {
+    /// The client's path, without its query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<Cow<'a, str>>,
     /// The client's dialect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<Cow<'a, str>>,
@@ -40,6 +43,9 @@ pub struct Record<'a> {
     pub usage: Option<RecordedUsage>,
     /// How it went.
     pub outcome: Outcome,
+    /// Present when no provider can serve the request: the JSON path of what is wrong with it, or nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invalid: Option<Cow<'a, str>>,
     /// Why it went wrong, in words that hold nothing of any body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Cow<'a, str>>,
@@ -49,8 +55,8 @@ pub struct Record<'a> {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// The answer is still coming; what stands in the log when the client went away or the provider's
-    /// connection broke.
+    /// The request was handed on, or the answer is still coming: what stands in the log when the client went away, the
+    /// provider's connection broke, or the route leads to something that is no LLM provider.
     #[default]
     Partial,
     /// The answer was complete.

@@ -3,6 +3,7 @@
 //! Everything else is skipped over by the JSON parser, which still checks the syntax.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use memchr::memmem;
 use serde::Deserialize;
@@ -146,13 +147,13 @@ impl StreamWatch {
         if self.facts.model.is_some() && is_unfinished(data) {
             return;
         }
-        if value_of(data, b"\"finish_reason\"").is_some_and(|first| first == b'"') {
+        if value_of(data, &KEYS.finish_reason).is_some_and(|first| first == b'"') {
             self.complete = true;
         }
-        if value_of(data, b"\"error\"").is_some_and(|first| first == b'{') {
+        if value_of(data, &KEYS.error).is_some_and(|first| first == b'{') {
             self.failed = true;
         }
-        let has_usage = value_of(data, b"\"usage\"").is_some_and(|first| first == b'{');
+        let has_usage = value_of(data, &KEYS.usage).is_some_and(|first| first == b'{');
         if (has_usage || self.facts.model.is_none())
             && let Ok(found) = facts::<openai_chat::Usage<'_>>(data)
         {
@@ -229,10 +230,23 @@ fn is_unfinished(data: &[u8]) -> bool {
     tail.windows(KEY.len()).rev().any(|window| window == KEY)
 }
 
-/// The first byte of the value behind the first occurrence of `key` (with its quotes). Inside a JSON
+/// Searchers for keys of chunks, made once: making one costs more than a search.
+static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
+    finish_reason: memmem::Finder::new(b"\"finish_reason\""),
+    error: memmem::Finder::new(b"\"error\""),
+    usage: memmem::Finder::new(b"\"usage\""),
+});
+
+struct Keys {
+    finish_reason: memmem::Finder<'static>,
+    error: memmem::Finder<'static>,
+    usage: memmem::Finder<'static>,
+}
+
+/// The first byte of the value behind the first occurrence of a key (with its quotes). Inside a JSON
 /// string the quotes of a key are escaped, so text never looks like a key.
-fn value_of(data: &[u8], key: &[u8]) -> Option<u8> {
-    let at = memmem::find(data, key)? + key.len();
+fn value_of(data: &[u8], key: &memmem::Finder<'_>) -> Option<u8> {
+    let at = key.find(data)? + key.needle().len();
     let mut rest = data.get(at..)?.iter().copied().filter(|byte| !byte.is_ascii_whitespace());
     (rest.next()? == b':').then(|| rest.next()).flatten()
 }
@@ -263,9 +277,9 @@ mod tests {
 
     #[test]
     fn keys_inside_strings_are_not_keys() {
-        assert_eq!(value_of(br#"{"text":"\"usage\": {}"}"#, b"\"usage\""), None);
-        assert_eq!(value_of(br#"{"usage" : {"#, b"\"usage\""), Some(b'{'));
-        assert_eq!(value_of(br#"{"usage":null}"#, b"\"usage\""), Some(b'n'));
+        assert_eq!(value_of(br#"{"text":"\"usage\": {}"}"#, &KEYS.usage), None);
+        assert_eq!(value_of(br#"{"usage" : {"#, &KEYS.usage), Some(b'{'));
+        assert_eq!(value_of(br#"{"usage":null}"#, &KEYS.usage), Some(b'n'));
     }
 
     #[test]

@@ -67,8 +67,10 @@ enum Body {
     /// Shown chunk by chunk.
     Chunks,
     /// Held here until it is complete, at most `limit` bytes. `None` before the first chunk: Envoy has no
-    /// buffer yet that could be written to.
-    Whole { limit: usize, held: Option<Vec<u8>> },
+    /// buffer yet that could be written to. With `announced` bytes it is complete even before Envoy says so,
+    /// which for HTTP/1 it does with an empty chunk of its own: most bodies are then read where they are and
+    /// never put back.
+    Whole { limit: usize, announced: Option<usize>, held: Option<Vec<u8>> },
     /// Already answered in full: the rest is dropped.
     Drop,
 }
@@ -89,14 +91,16 @@ impl<X: Phases> Driver<X> {
 
     /// Headers have arrived; `end` when neither body nor trailers follow.
     pub(crate) fn headers(&mut self, of: HeaderMap, envoy: &mut impl Envoy, end: bool) -> Flow {
-        let (body, flow) = match self.exchange.headers(of, &mut envoy.host(Some(of)), end) {
+        let mut host = envoy.host(Some(of));
+        let (body, flow) = match self.exchange.headers(of, &mut host, end) {
             HeadersFlow::Reply(reply) => return self.reply(envoy, &reply),
             // Nothing follows that could be shown or held.
             HeadersFlow::Continue(_) if end => return Flow::Continue,
             HeadersFlow::Continue(BodyMode::Skip) => return Flow::Continue,
             HeadersFlow::Continue(BodyMode::Chunks) => (Body::Chunks, Flow::Continue),
             HeadersFlow::Continue(BodyMode::Whole { limit }) => {
-                (Body::Whole { limit, held: None }, Flow::Hold)
+                let announced = host.header(of, "content-length").and_then(|length| length.parse().ok());
+                (Body::Whole { limit, announced, held: None }, Flow::Hold)
             }
         };
         *self.of(of) = body;
@@ -122,11 +126,12 @@ impl<X: Phases> Driver<X> {
                 let flow = self.exchange.body(of, &mut envoy.host(None), &chunk, end);
                 self.perform(of, envoy, flow, size)
             }
-            Body::Whole { limit, held } => {
-                if held.as_ref().map_or(0, Vec::len).saturating_add(size) > *limit {
+            Body::Whole { limit, announced, held } => {
+                let so_far = held.as_ref().map_or(0, Vec::len).saturating_add(size);
+                if so_far > *limit {
                     return self.overflow(of, envoy, size);
                 }
-                if end {
+                if end || (size > 0 && *announced == Some(so_far)) {
                     return self.finish(of, envoy, size);
                 }
                 let mut chunk = envoy.read(of, size);

@@ -1,24 +1,28 @@
 //! [`Host`] by hostcalls.
 
+use std::cell::OnceCell;
+
 use filter_core::{Attribute, HeaderMap, Host, Level};
 
-use crate::abi::{LogLevel, Map, hostcalls};
+use crate::abi::{Headers, LogLevel, Map, hostcalls};
 
 /// Envoy, during one callback of a stream.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct WasmHost {
     /// The headers that are held during this callback. Envoy may lend others, but edits would come too late.
     lent: Option<HeaderMap>,
+    /// Those headers, once one was asked for and until one is edited: a call into Envoy costs more than copying them all.
+    headers: OnceCell<Headers>,
 }
 
 impl WasmHost {
     /// In a callback during which these headers are held.
     pub(crate) fn lending(lent: Option<HeaderMap>) -> Self {
-        Self { lent }
+        Self { lent, headers: OnceCell::new() }
     }
 
     /// The map to touch, if it is held now.
-    fn map(self, headers: HeaderMap, name: &str) -> Option<Map> {
+    fn map(&self, headers: HeaderMap, name: &str) -> Option<Map> {
         if self.lent != Some(headers) {
             // filter-core's protocol rules this out.
             let message = format!("bug: `{name}` of {headers:?} headers used out of turn");
@@ -38,18 +42,38 @@ impl Host for WasmHost {
     }
 
     fn header(&self, map: HeaderMap, name: &str) -> Option<String> {
-        String::from_utf8(hostcalls::header(self.map(map, name)?, name)?).ok()
+        let map = self.map(map, name)?;
+        // Of most responses only the status is asked for.
+        let value = if name == ":status" && self.headers.get().is_none() {
+            hostcalls::header(map, name)?
+        } else {
+            self.headers.get_or_init(|| hostcalls::headers(map)).first(name)?.to_vec()
+        };
+        String::from_utf8(value).ok()
     }
 
     fn set_header(&mut self, map: HeaderMap, name: &str, value: &str) {
         if let Some(map) = self.map(map, name) {
+            self.headers.take();
             hostcalls::set_header(map, name, value);
         }
     }
 
     fn remove_header(&mut self, map: HeaderMap, name: &str) {
         if let Some(map) = self.map(map, name) {
+            self.headers.take();
             hostcalls::remove_header(map, name);
+        }
+    }
+
+    fn remove_headers(&mut self, map: HeaderMap, names: &[&str]) {
+        let Some(map) = names.first().and_then(|name| self.map(map, name)) else { return };
+        // One call tells which are there, and mostly that none is.
+        let present = self.headers.get_or_init(|| hostcalls::headers(map));
+        let found: Vec<&str> = names.iter().copied().filter(|name| present.first(name).is_some()).collect();
+        if !found.is_empty() {
+            found.into_iter().for_each(|name| hostcalls::remove_header(map, name));
+            self.headers.take();
         }
     }
 

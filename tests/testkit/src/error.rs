@@ -67,6 +67,14 @@ pub enum Error {
         /// The token given by the test.
         token: u32,
     },
+    /// The expected file of a script is missing, unreadable or not writable.
+    #[error("cannot use {path}: {reason}; UPDATE_GOLDEN=1 writes it")]
+    ExpectedUnreadable {
+        /// The file.
+        path: String,
+        /// The operating system's words.
+        reason: String,
+    },
     /// The outcome differs from what the script expects, already without any split.
     #[error("with {split}: {what} is not as expected: {detail}")]
     Unexpected {

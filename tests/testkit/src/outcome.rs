@@ -117,7 +117,8 @@ pub struct Outcome {
     pub filter_state: BTreeMap<String, Vec<u8>>,
     /// How often the route cache was cleared.
     pub route_cache_clears: u32,
-    /// Mistakes that Envoy does not report: header edits after the headers were sent, unknown hostcalls.
+    /// Mistakes that Envoy does not report: header edits after the headers were sent, unknown hostcalls, a body held as a
+    /// stream that outgrew the buffer; in a script also hostcalls that failed.
     pub notes: Vec<String>,
     /// Set if the code under test trapped or panicked; the other fields then hold what happened before.
     pub trap: Option<String>,

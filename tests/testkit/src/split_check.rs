@@ -5,12 +5,26 @@ use crate::message::Headers;
 use crate::outcome::{Metric, Outcome};
 use crate::script::{Ending, Script, Splits, Subject};
 
-/// Bodies up to this many bytes are cut at every single place.
-const EVERY_SPLIT_UP_TO: usize = 400;
-/// Longer bodies are also cut at this many seeded places beyond the first [`EVERY_SPLIT_UP_TO`] bytes.
-const SAMPLED_SPLITS: usize = 50;
-/// Runs with several cuts in both bodies.
-const RANDOM_RUNS: usize = 20;
+/// How densely bodies are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Density {
+    /// The first so many bytes of each body are cut at every single place.
+    pub every_up_to: usize,
+    /// Longer bodies are also cut at this many seeded places beyond.
+    pub sampled: usize,
+    /// Runs with several cuts in both bodies.
+    pub random: usize,
+}
+
+impl Density {
+    /// Every place up to 400 bytes, 50 beyond, 20 random runs: for one script in a VM, or many natively.
+    pub const FULL: Self = Self { every_up_to: 400, sampled: 50, random: 20 };
+    /// Every place, and 20 random runs.
+    pub const EVERY: Self = Self { every_up_to: usize::MAX, sampled: 0, random: 20 };
+    /// 30 seeded places in each body and 10 random runs: for many scripts in a VM.
+    pub const SAMPLED: Self = Self { every_up_to: 0, sampled: 30, random: 10 };
+}
+
 /// Fixed, so that a failure can be repeated.
 const SEED: u64 = 0x5745_4952;
 
@@ -67,6 +81,19 @@ pub fn check_every_split(
     script: &Script,
     expected: &Expected,
 ) -> Result<Outcome, Error> {
+    check_splits(subject, script, expected, &Density::FULL)
+}
+
+/// Like [`check_every_split`], with the splits one can afford.
+///
+/// # Errors
+/// The same.
+pub fn check_splits(
+    subject: &mut dyn Subject,
+    script: &Script,
+    expected: &Expected,
+    density: &Density,
+) -> Result<Outcome, Error> {
     let whole = Splits::whole();
     let reference = subject.exchange(script, &whole);
     check_expected(&reference, expected).map_err(|(what, detail)| Error::Unexpected {
@@ -74,7 +101,7 @@ pub fn check_every_split(
         what,
         detail,
     })?;
-    for splits in plan(script.request.body.len(), script.response.body.len()) {
+    for splits in plan(script.request.body.len(), script.response.body.len(), density) {
         let outcome = subject.exchange(script, &splits);
         same(&reference, &outcome).map_err(|(what, detail)| Error::DependsOnSplit {
             split: describe(&splits, script),
@@ -85,19 +112,19 @@ pub fn check_every_split(
     Ok(reference)
 }
 
-fn plan(request: usize, response: usize) -> Vec<Splits> {
+fn plan(request: usize, response: usize, density: &Density) -> Vec<Splits> {
     let mut random = Random(SEED);
     let mut plan = vec![Splits { ending: Ending::EmptyChunk, ..Splits::whole() }];
     for ending in [Ending::WithLastChunk, Ending::EmptyChunk] {
         plan.push(Splits { request: (1..request).collect(), response: (1..response).collect(), ending });
     }
-    for at in two_way(request, &mut random) {
+    for at in two_way(request, density, &mut random) {
         plan.push(Splits { request: vec![at], ..Splits::whole() });
     }
-    for at in two_way(response, &mut random) {
+    for at in two_way(response, density, &mut random) {
         plan.push(Splits { response: vec![at], ..Splits::whole() });
     }
-    for run in 0..RANDOM_RUNS {
+    for run in 0..density.random {
         let ending = if run % 2 == 0 { Ending::WithLastChunk } else { Ending::EmptyChunk };
         plan.push(Splits {
             request: several(request, &mut random),
@@ -108,10 +135,13 @@ fn plan(request: usize, response: usize) -> Vec<Splits> {
     plan
 }
 
-fn two_way(length: usize, random: &mut Random) -> Vec<usize> {
-    let mut places: Vec<usize> = (1..length.min(EVERY_SPLIT_UP_TO + 1)).collect();
-    if length > EVERY_SPLIT_UP_TO + 1 {
-        places.extend((0..SAMPLED_SPLITS).map(|_| random.between(EVERY_SPLIT_UP_TO + 1, length)));
+fn two_way(length: usize, density: &Density, random: &mut Random) -> Vec<usize> {
+    let beyond = density.every_up_to.saturating_add(1);
+    let mut places: Vec<usize> = (1..length.min(beyond)).collect();
+    if length > beyond {
+        places.extend((0..density.sampled).map(|_| random.between(beyond, length)));
+        places.sort_unstable();
+        places.dedup();
     }
     places
 }
@@ -309,10 +339,15 @@ mod tests {
     #[test]
     fn long_bodies_are_sampled() {
         let mut random = Random(SEED);
-        let places = two_way(10_000, &mut random);
-        assert_eq!(places.len(), EVERY_SPLIT_UP_TO + SAMPLED_SPLITS);
+        let full = Density::FULL;
+        let places = two_way(10_000, &full, &mut random);
+        assert!(
+            (full.every_up_to + full.sampled / 2..=full.every_up_to + full.sampled).contains(&places.len())
+        );
         assert!(places.iter().all(|at| (1..10_000).contains(at)));
-        assert!(two_way(1, &mut random).is_empty());
-        assert_eq!(two_way(3, &mut random), [1, 2]);
+        assert!(two_way(1, &full, &mut random).is_empty());
+        assert_eq!(two_way(3, &full, &mut random), [1, 2]);
+        assert!(two_way(1, &Density::SAMPLED, &mut random).is_empty());
+        assert!(two_way(900, &Density::SAMPLED, &mut random).len() > 20);
     }
 }

@@ -296,6 +296,77 @@ fn outgrowing_the_buffer_is_a_413_or_a_500() {
     assert!(outcome.logged(LogLevel::Info, "500"), "{:?}", outcome.logs);
 }
 
+/// Empties the buffer and holds the body as a stream; at the end logs how many bytes it was shown, by their number of
+/// letters of `REPLACED`, which it sends. The request trailers try to write to the buffer.
+const HOLD_AS_STREAM: &str = r#"
+  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) (i32.const 1))
+  (func (export "proxy_on_request_body") (param i32 i32 i32) (result i32)
+    (if (i32.eqz (local.get 2)) (then
+      (drop (call $set_buffer (i32.const 0) (i32.const 0) (local.get 1) (i32.const 0) (i32.const 0)))
+      (return (i32.const 2))))
+    (drop (call $set_buffer (i32.const 0) (i32.const 0) (local.get 1) (global.get $replaced) (local.get 1)))
+    (i32.const 0))
+  (func (export "proxy_on_request_trailers") (param i32 i32) (result i32)
+    (drop (call $set_buffer (i32.const 0) (i32.const 0) (i32.const 0) (global.get $no) (i32.const 2)))
+    (i32.const 0))"#;
+
+#[test]
+fn a_body_held_as_a_stream_has_no_limit_and_is_shown_once() {
+    let vm = start(HOLD_AS_STREAM);
+    vm.set_buffer_limit(2);
+    let stream = vm.stream(Role::Upstream, &Exchange::new());
+    stream.request_headers(POST, false).unwrap();
+    for chunk in ["abc", "defgh"] {
+        assert_eq!(stream.request_body(chunk.as_bytes(), false), Ok(Action::PauseAsStream));
+    }
+    assert_eq!(stream.outcome().request.headers, None);
+    stream.request_body(b"ijkl", true).unwrap();
+    let outcome = stream.finish().unwrap();
+    assert_eq!(outcome.request.chunks, [b"REPL".to_vec()]);
+    assert_eq!((outcome.local_reply, outcome.notes.len()), (None, 0));
+}
+
+#[test]
+fn trailers_cannot_touch_a_body_held_as_a_stream() {
+    let vm = start(HOLD_AS_STREAM);
+    let stream = vm.stream(Role::Downstream, &Exchange::new());
+    stream.request_headers(POST, false).unwrap();
+    stream.request_body(b"abc", false).unwrap();
+    assert_eq!(stream.request_trailers(&[("t", "1")]), Ok(Action::Continue));
+    assert_eq!(stream.finish().unwrap().request.body(), b"");
+    assert_eq!(vm.failed_hostcalls(), [("proxy_set_buffer_bytes", Status::BadArgument)]);
+}
+
+#[test]
+fn bytes_left_in_a_stream_that_is_held_go_first_and_stop_the_sender() {
+    let module_answering = |number: u32| {
+        start(&format!(
+            r#"(func (export "proxy_on_request_body") (param i32 i32 i32) (result i32)
+                 (if (local.get 2) (then (return (i32.const 0))))
+                 (i32.const {number}))"#
+        ))
+    };
+    let vm = module_answering(2);
+    vm.set_buffer_limit(3);
+    let stream = vm.stream(Role::Downstream, &Exchange::new());
+    stream.request_headers(POST, false).unwrap();
+    stream.request_body(b"ab", false).unwrap();
+    assert_eq!(stream.outcome().notes, Vec::<String>::new());
+    stream.request_body(b"cd", false).unwrap();
+    assert_eq!(stream.outcome().request.held, b"abcd");
+    stream.request_body(b"e", true).unwrap();
+    let outcome = stream.finish().unwrap();
+    assert_eq!(outcome.request.chunks, [b"abcde".to_vec()]);
+    assert_eq!(outcome.notes.len(), 1, "{:?}", outcome.notes);
+
+    let vm = module_answering(3);
+    let stream = vm.stream(Role::Downstream, &Exchange::new());
+    stream.request_headers(POST, false).unwrap();
+    assert_eq!(stream.request_body(b"ab", false), Ok(Action::PauseAndDrop));
+    stream.request_body(b"e", true).unwrap();
+    assert_eq!(stream.finish().unwrap().request.body(), b"e");
+}
+
 #[test]
 fn a_trap_is_an_error_and_kills_the_vm() {
     let vm = start(

@@ -5,3 +5,4 @@
 mod fake_envoy;
 mod filters;
 mod hooks;
+mod same_scripts;

@@ -87,6 +87,7 @@ impl Attempt {
         error: Option<String>,
     ) -> Record<'a> {
         Record {
+            path: Some(self.handoff.path.as_str().into()),
             client: Some(self.handoff.client.name().into()),
             provider: Some(plan.config.name.as_str().into()),
             upstream: Some(self.upstream.name().into()),
@@ -96,6 +97,7 @@ impl Attempt {
             stream: self.handoff.stream,
             usage: facts.usage.map(RecordedUsage::from),
             outcome,
+            invalid: self.handoff.invalid.as_ref().map(|invalid| invalid.field.as_str().into()),
             error: error.map(Into::into),
         }
     }

@@ -46,35 +46,27 @@ pub(super) fn headers(exchange: &mut ProviderExchange, host: &mut dyn Host, end:
     let model = plan.model_for(&handoff.model);
     let sent_model = (model != handoff.model).then(|| model.to_owned());
 
+    host.remove_headers(HeaderMap::Request, &unwanted(upstream, plan.config.model_header.as_deref()));
+    set_dialect_version(host, client, upstream);
+    set_credential(host, &plan.config.credential);
     if let Some(path) = path {
         host.set_header(HeaderMap::Request, ":path", path);
     }
     if let Some(authority) = &plan.config.host {
         host.set_header(HeaderMap::Request, ":authority", authority);
     }
-    if let Some(name) = &plan.config.model_header {
-        host.remove_header(HeaderMap::Request, name);
-    }
-    // Answers must stay readable.
-    host.remove_header(HeaderMap::Request, "accept-encoding");
-    set_credential(host, &plan.config.credential);
-    set_dialect_headers(host, client, upstream);
 
     let untouched = client == upstream && sent_model.is_none();
-    let limit = usize::try_from(filter_config::DEFAULT_MAX_BODY_BYTES).unwrap_or(usize::MAX);
     exchange.attempt = Some(Attempt { handoff, upstream, sent_model, wants_usage: true });
-    // What stands in the log when the client goes away before there is an answer.
-    exchange.record(host, &AnswerFacts::default(), Outcome::Partial, None);
     // A request without a body is invalid, so `end` cannot be seen here; skipping is right all the same.
     if untouched || end {
         return HeadersFlow::Continue(BodyMode::Skip);
     }
-    // The downstream filter has bounded the body already; this bound only keeps the mode honest when the
-    // provider filter runs alone behind another recogniser.
-    HeadersFlow::Continue(BodyMode::Whole { limit: limit.max(MAX_HELD_REQUEST) })
+    HeadersFlow::Continue(BodyMode::Whole { limit: MAX_HELD_REQUEST })
 }
 
-/// Most bytes of a request body this filter holds: more than any limit of the downstream filter.
+/// Most bytes of a request body this filter holds: more than any limit of the downstream filter, which has bounded the
+/// body already.
 const MAX_HELD_REQUEST: usize = 1 << 30;
 
 pub(super) fn body(exchange: &mut ProviderExchange, host: &mut dyn Host, body: &[u8]) -> BodyFlow {
@@ -128,10 +120,22 @@ fn rewrite(attempt: &Attempt, body: &[u8]) -> Result<Rewritten, Error> {
     Ok(Rewritten { body: attempt.upstream.encode_request(&request)?, wants_usage })
 }
 
+/// The headers that must not reach the provider.
+fn unwanted(upstream: Dialect, model_header: Option<&str>) -> Vec<&str> {
+    let foreign: &[&str] = match upstream {
+        Dialect::OpenaiChat => &ANTHROPIC_HEADERS,
+        Dialect::AnthropicMessages => &OPENAI_HEADERS,
+    };
+    let mut names = Vec::with_capacity(CREDENTIAL_HEADERS.len() + foreign.len() + 2);
+    names.extend(CREDENTIAL_HEADERS);
+    names.extend(foreign);
+    // Answers must stay readable.
+    names.push("accept-encoding");
+    names.extend(model_header);
+    names
+}
+
 fn set_credential(host: &mut dyn Host, credential: &Credential) {
-    for name in CREDENTIAL_HEADERS {
-        host.remove_header(HeaderMap::Request, name);
-    }
     if let Credential::Client { header } = credential
         && let Some(kept) = handoff::kept_credential(host)
     {
@@ -146,14 +150,7 @@ fn set_credential(host: &mut dyn Host, credential: &Credential) {
     }
 }
 
-fn set_dialect_headers(host: &mut dyn Host, client: Dialect, upstream: Dialect) {
-    let foreign: &[&str] = match upstream {
-        Dialect::OpenaiChat => &ANTHROPIC_HEADERS,
-        Dialect::AnthropicMessages => &OPENAI_HEADERS,
-    };
-    for name in foreign {
-        host.remove_header(HeaderMap::Request, name);
-    }
+fn set_dialect_version(host: &mut dyn Host, client: Dialect, upstream: Dialect) {
     // A translated request speaks one known version, an untouched one that of its client.
     if upstream == Dialect::AnthropicMessages
         && (client != upstream || host.header(HeaderMap::Request, "anthropic-version").is_none())

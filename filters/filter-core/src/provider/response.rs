@@ -88,6 +88,8 @@ fn start_stream(exchange: &mut ProviderExchange, host: &mut dyn Host) -> Headers
     }
     let stream = Stream::new(client, upstream, host.now_ms() / 1000, attempt.wants_usage);
     exchange.answer = Answer::Stream(Box::new(stream));
+    // Whose answer it is stands in the log even if the client leaves before its end.
+    exchange.record(host, &AnswerFacts::default(), Outcome::Partial, None);
     HeadersFlow::Continue(BodyMode::Chunks)
 }
 

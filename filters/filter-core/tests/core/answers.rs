@@ -62,7 +62,7 @@ fn answers_of_envoy_itself() {
             let headers = [(":status", status), ("content-type", "text/plain")];
             let run = gateway.local(
                 path(client),
-                &request(client, false),
+                request(client, false),
                 details,
                 (&headers, &[b"no route", b"!"]),
             );
@@ -90,7 +90,7 @@ fn errors_of_the_provider_keep_their_meaning() {
         for (upstream, body) in [(OPENAI, openai), (ANTHROPIC, anthropic)] {
             let run = Gateway::new("{}", &provider(upstream)).post(
                 path(client),
-                &request(client, true),
+                request(client, true),
                 (&json, &[body.as_bytes()]),
             );
             if client == upstream {
@@ -127,7 +127,7 @@ fn errors_without_words_get_some() {
                 ] {
                     let headers = [(":status", status), ("content-type", content_type)];
                     let chunks: &[&[u8]] = if body.is_empty() { &[] } else { &[body.as_bytes()] };
-                    let run = gateway.post(path(client), &request(client, false), (&headers, chunks));
+                    let run = gateway.post(path(client), request(client, false), (&headers, chunks));
                     let (told_status, kind, _) = told(&run);
                     let expected = if client == OPENAI { openai } else { anthropic };
                     assert_eq!((told_status.as_str(), kind.as_str()), (status, expected), "{body}");
@@ -155,7 +155,7 @@ fn answers_that_are_none() {
             (compressed.clone(), "SECRET"),
             (redirect.clone(), "<html>SECRET</html>"),
         ] {
-            let run = gateway.post(path(client), &request(client, false), (&headers, &[body.as_bytes()]));
+            let run = gateway.post(path(client), request(client, false), (&headers, &[body.as_bytes()]));
             let (status, kind, _) = told(&run);
             let expected = if client == OPENAI { "server_error" } else { "api_error" };
             assert_eq!((status.as_str(), kind.as_str()), ("502", expected), "{headers:?}");
@@ -167,11 +167,11 @@ fn answers_that_are_none() {
     // Who speaks the client's dialect may compress: the client can read it, and only the usage is unknown.
     for same in [OPENAI, ANTHROPIC] {
         let gateway = Gateway::new("{}", &provider(same));
-        let run = gateway.post(path(same), &request(same, false), (&compressed, &[b"\x1f\x8b"]));
+        let run = gateway.post(path(same), request(same, false), (&compressed, &[b"\x1f\x8b"]));
         assert_eq!((run.status(), run.body.as_slice()), ("200", &b"\x1f\x8b"[..]));
         assert_eq!((run.record().outcome, run.record().usage), (Outcome::Complete, None));
         // A redirect is no answer for it either.
-        let run = gateway.post(path(same), &request(same, false), (&redirect, &[b"<html>"]));
+        let run = gateway.post(path(same), request(same, false), (&redirect, &[b"<html>"]));
         assert_eq!(told(&run).0, "502");
     }
 }
@@ -184,7 +184,7 @@ fn large_answers() {
             format!(r#"{{"name":"p","speaks":[{{"endpoint":"{upstream}"}}],"max_response_body_bytes":20}}"#);
         let run = Gateway::new("{}", &provider).post(
             path(client),
-            &request(client, false),
+            request(client, false),
             (&json, &[answer(upstream).as_bytes()]),
         );
         if client == upstream {

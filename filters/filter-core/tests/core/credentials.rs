@@ -13,7 +13,7 @@ fn run(llm: &str, credential: &str, client: &str, upstream: &str, sent: &[(&str,
     let json = [(":status", "200"), ("content-type", "application/json")];
     Gateway::new(llm, &provider).send(
         &headers,
-        &request(client, false),
+        request(client, false),
         (&json, &[answer(upstream).as_bytes()]),
     )
 }

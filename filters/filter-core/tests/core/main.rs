@@ -6,6 +6,5 @@ mod credentials;
 mod gateway;
 mod pairs;
 mod requests;
-#[path = "../scripts/mod.rs"]
-mod scripts;
+use testkit::scripts;
 mod streams;

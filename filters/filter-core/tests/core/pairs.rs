@@ -3,11 +3,11 @@
 use testkit::check_every_split;
 
 use crate::gateway::Gateway;
-use crate::scripts::{ANTHROPIC, OPENAI, answer, cases, events, path, provider, request};
+use crate::scripts::{ANTHROPIC, OPENAI, answer, events, pairs, path, provider, request};
 
 #[test]
 fn the_outcome_does_not_depend_on_how_the_bytes_arrive() {
-    for case in cases() {
+    for case in pairs() {
         let mut gateway = Gateway::new(case.llm, &case.provider);
         let outcome = check_every_split(&mut gateway, &case.script, &case.expected)
             .unwrap_or_else(|error| panic!("{}: {error}", case.name));
@@ -20,7 +20,7 @@ fn whole_answers_are_what_the_client_speaks() {
     let to_openai = Gateway::new("{}", &provider(ANTHROPIC));
     let json =
         [(":status", "200"), ("content-type", "application/json; charset=utf-8"), ("content-length", "1")];
-    let run = to_openai.post(path(OPENAI), &request(OPENAI, false), (&json, &[answer(ANTHROPIC).as_bytes()]));
+    let run = to_openai.post(path(OPENAI), request(OPENAI, false), (&json, &[answer(ANTHROPIC).as_bytes()]));
     assert_eq!(run.status(), "200");
     assert_eq!(run.header("content-length"), Some(run.body.len().to_string().as_str()));
     let told = run.json();
@@ -36,7 +36,7 @@ fn whole_answers_are_what_the_client_speaks() {
 
     let to_anthropic = Gateway::new("{}", &provider(OPENAI));
     let run =
-        to_anthropic.post(path(ANTHROPIC), &request(ANTHROPIC, false), (&json, &[answer(OPENAI).as_bytes()]));
+        to_anthropic.post(path(ANTHROPIC), request(ANTHROPIC, false), (&json, &[answer(OPENAI).as_bytes()]));
     let told = run.json();
     assert_eq!(told["content"][0]["text"], "Grüße");
     assert_eq!(
@@ -52,7 +52,7 @@ fn a_provider_that_did_not_stream_is_streamed() {
     for (client, upstream) in [(OPENAI, ANTHROPIC), (ANTHROPIC, OPENAI)] {
         let gateway = Gateway::new("{}", &provider(upstream));
         let json = [(":status", "200"), ("content-type", "application/json")];
-        let run = gateway.post(path(client), &request(client, true), (&json, &[answer(upstream).as_bytes()]));
+        let run = gateway.post(path(client), request(client, true), (&json, &[answer(upstream).as_bytes()]));
         assert_eq!(run.header("content-type"), Some("text/event-stream; charset=utf-8"), "{client}");
         let told = String::from_utf8(run.body).unwrap();
         let end = if client == OPENAI { "data: [DONE]\n\n" } else { "data: {\"type\":\"message_stop\"}\n\n" };
@@ -64,7 +64,7 @@ fn a_provider_that_did_not_stream_is_streamed() {
 fn a_provider_that_streamed_unasked_is_an_error() {
     let gateway = Gateway::new("{}", &provider(ANTHROPIC));
     let stream = [(":status", "200"), ("content-type", "text/event-stream")];
-    let run = gateway.post(path(OPENAI), &request(OPENAI, false), (&stream, &[events(ANTHROPIC).as_bytes()]));
+    let run = gateway.post(path(OPENAI), request(OPENAI, false), (&stream, &[events(ANTHROPIC).as_bytes()]));
     assert_eq!((run.status(), run.header("content-type")), ("502", Some("application/json")));
     assert_eq!(run.json()["error"]["code"], "bad_upstream_response");
 }

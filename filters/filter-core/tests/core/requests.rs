@@ -82,7 +82,7 @@ fn large_requests_are_refused() {
         }
         let fits = request(client, false);
         assert!(fits.len() <= 100, "{}", fits.len());
-        assert!(gateway.post(path(client), &fits, (JSON, &[answer(client).as_bytes()])).sent.is_some());
+        assert!(gateway.post(path(client), fits, (JSON, &[answer(client).as_bytes()])).sent.is_some());
     }
 }
 
@@ -132,7 +132,7 @@ fn the_model_is_published_for_routing_and_taken_out_again() {
         (":authority", "gateway"),
         ("x-model", "forged"),
     ];
-    let run = gateway.send(&headers, &request(OPENAI, false), (JSON, &[answer(OPENAI).as_bytes()]));
+    let run = gateway.send(&headers, request(OPENAI, false), (JSON, &[answer(OPENAI).as_bytes()]));
     assert_eq!((run.sent_header("x-model"), run.sent_header(":authority")), (None, Some("api.example")));
     assert_eq!(
         run.sent_header(":path"),
@@ -162,14 +162,14 @@ fn the_version_of_the_messages_api() {
     let same = Gateway::new("{}", &provider(ANTHROPIC));
     for (sent, expected) in [(Some("2026-10-21"), "2026-10-21"), (None, "2023-06-01")] {
         let run =
-            same.send(&headers(sent), &request(ANTHROPIC, false), (JSON, &[answer(ANTHROPIC).as_bytes()]));
+            same.send(&headers(sent), request(ANTHROPIC, false), (JSON, &[answer(ANTHROPIC).as_bytes()]));
         assert_eq!(run.sent_header("anthropic-version"), Some(expected));
         assert_eq!(run.sent_header("anthropic-beta"), Some("b"));
     }
     let other = Gateway::new("{}", &provider(OPENAI));
     let run = other.send(
         &headers(Some("2026-10-21")),
-        &request(ANTHROPIC, false),
+        request(ANTHROPIC, false),
         (JSON, &[answer(OPENAI).as_bytes()]),
     );
     assert_eq!((run.sent_header("anthropic-version"), run.sent_header("anthropic-beta")), (None, None));
@@ -179,7 +179,7 @@ fn the_version_of_the_messages_api() {
         ("openai-organization", "o"),
         ("accept-encoding", "gzip"),
     ];
-    let run = same.send(&openai, &request(OPENAI, false), (JSON, &[answer(ANTHROPIC).as_bytes()]));
+    let run = same.send(&openai, request(OPENAI, false), (JSON, &[answer(ANTHROPIC).as_bytes()]));
     assert_eq!((run.sent_header("openai-organization"), run.sent_header("accept-encoding")), (None, None));
     assert_eq!(run.sent_header("anthropic-version"), Some("2023-06-01"));
 }

@@ -19,7 +19,7 @@ fn truncated_streams_end_in_an_error_event() {
         let marker = if upstream == OPENAI { "\"finish_reason\":\"stop\"" } else { "event: message_delta" };
         let finish = events(upstream).find(marker).unwrap();
         for at in 1..finish {
-            let run = gateway.post(path(client), &request(client, true), (STREAM, &[&whole[..at]]));
+            let run = gateway.post(path(client), request(client, true), (STREAM, &[&whole[..at]]));
             let told = String::from_utf8_lossy(&run.body).into_owned();
             let last = told.trim_end().rsplit("\n\n").next().unwrap();
             let is_error = if client == OPENAI {
@@ -47,7 +47,7 @@ fn errors_in_a_stream_end_it() {
         let first = events(upstream).find("\n\n").unwrap() + 2;
         let body = [&events(upstream)[..first], error].concat();
         let gateway = Gateway::new("{}", &provider(upstream));
-        let run = gateway.post(path(client), &request(client, true), (STREAM, &[body.as_bytes()]));
+        let run = gateway.post(path(client), request(client, true), (STREAM, &[body.as_bytes()]));
         let told = String::from_utf8(run.body.clone()).unwrap();
         assert_eq!(told.matches("Overloaded").count(), 1, "{told}");
         assert!(!told.contains("[DONE]") && !told.contains("message_stop"), "{told}");
@@ -72,11 +72,11 @@ fn the_record_grows_with_the_stream() {
         attempt.request(&headers, &[body.as_bytes()]);
         let sent = record(&state);
         assert_eq!((sent.outcome, sent.stream, sent.usage), (Outcome::Partial, true, None));
-        assert_eq!((sent.client.as_deref(), sent.upstream.as_deref()), (Some(client), Some(upstream)));
-        assert_eq!((sent.provider.as_deref(), sent.model.as_deref()), (Some("p"), Some("m")));
+        assert_eq!((sent.client.as_deref(), sent.model.as_deref()), (Some(client), Some("m")));
 
         attempt.response(STREAM, &[events(upstream).as_bytes()]);
         let complete = record(&state);
+        assert_eq!((complete.provider.as_deref(), complete.upstream.as_deref()), (Some("p"), Some(upstream)));
         assert_eq!(
             (complete.outcome, complete.error, complete.answered_model.as_deref()),
             (Outcome::Complete, None, Some("m-1"))

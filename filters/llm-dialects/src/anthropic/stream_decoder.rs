@@ -72,14 +72,14 @@ struct Event<'a> {
     kind: Field<'a>,
     index: Option<u64>,
     #[serde(borrow)]
-    message: Option<Message<'a>>,
+    message: Option<Box<Message<'a>>>,
     #[serde(borrow)]
-    content_block: Option<WireBlock<'a>>,
+    content_block: Option<Box<WireBlock<'a>>>,
     #[serde(borrow)]
     delta: Option<WireDelta<'a>>,
-    usage: Option<wire::Usage>,
+    usage: Option<Box<wire::Usage>>,
     #[serde(borrow)]
-    error: Option<ErrorObject<'a>>,
+    error: Option<Box<ErrorObject<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -135,11 +135,13 @@ impl StreamDecoder {
             Field::Absent | Field::Other => name.unwrap_or_default(),
         };
         match kind {
-            b"message_start" => self.start(event.message, sink),
-            b"content_block_start" => self.block_start(event.index, event.content_block, sink),
+            b"message_start" => self.start(event.message.map(|message| *message), sink),
+            b"content_block_start" => {
+                self.block_start(event.index, event.content_block.map(|block| *block), sink)
+            }
             b"content_block_delta" => self.block_delta(event.index, event.delta, sink),
             b"content_block_stop" => self.block_stop(event.index, sink),
-            b"message_delta" => self.message_delta(event.delta, event.usage.as_ref(), sink),
+            b"message_delta" => self.message_delta(event.delta, event.usage.as_deref(), sink),
             b"message_stop" => {
                 self.expect_message()?;
                 self.close(sink);
@@ -153,7 +155,7 @@ impl StreamDecoder {
             }
             b"error" => {
                 self.phase = Phase::Ended;
-                sink(StreamEvent::Error(error_of_event(event.error.unwrap_or_default())));
+                sink(StreamEvent::Error(error_of_event(*event.error.unwrap_or_default())));
                 Ok(())
             }
             _ => Ok(()),

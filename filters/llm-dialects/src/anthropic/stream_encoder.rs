@@ -146,7 +146,9 @@ impl StreamEncoder {
     pub fn event(&mut self, event: &StreamEvent<'_>, out: &mut Vec<u8>) {
         match (self.phase, event) {
             (Phase::Ended, _) => {}
-            (_, StreamEvent::Ping) => self.send(out, "ping", &Bare { kind: "ping" }),
+            // Before `message_start` no event may come; a comment keeps the connection alive just as well.
+            (Phase::Waiting, StreamEvent::Ping) => framing::sse::write_comment(out, b"ping"),
+            (Phase::Message, StreamEvent::Ping) => self.send(out, "ping", &Bare { kind: "ping" }),
             (_, StreamEvent::Error(error)) => {
                 self.phase = Phase::Ended;
                 self.send(out, "error", &ErrorBody::new(error));

@@ -2,7 +2,7 @@
 
 use std::ptr::null_mut;
 
-use super::{Buffer, LogLevel, Map};
+use super::{Buffer, Headers, LogLevel, Map};
 
 /// The status that means success; all others are reasons for failure.
 const OK: u32 = 0;
@@ -32,6 +32,7 @@ unsafe extern "C" {
         data: *mut *mut u8,
         size: *mut usize,
     ) -> u32;
+    fn proxy_get_header_map_pairs(map: Map, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_replace_header_map_value(
         map: Map,
         name: *const u8,
@@ -105,6 +106,14 @@ pub(crate) fn set_buffer(buffer: Buffer, size: usize, bytes: &[u8]) {
 pub(crate) fn header(map: Map, name: &str) -> Option<Vec<u8>> {
     // SAFETY: pointer and length of a live string; Envoy writes a pointer and a length.
     bytes_of(|data, size| unsafe { proxy_get_header_map_value(map, name.as_ptr(), name.len(), data, size) })
+}
+
+/// All headers; none when Envoy does not lend the map now.
+pub(crate) fn headers(map: Map) -> Headers {
+    // SAFETY: Envoy writes a pointer and a length.
+    Headers::new(
+        bytes_of(|data, size| unsafe { proxy_get_header_map_pairs(map, data, size) }).unwrap_or_default(),
+    )
 }
 
 /// Sets a header to one value; nothing happens when Envoy does not lend the map now.

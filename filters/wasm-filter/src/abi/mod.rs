@@ -11,7 +11,10 @@
 #![allow(unsafe_code, reason = "a foreign function interface")]
 
 mod callbacks;
+mod headers;
 pub(crate) mod hostcalls;
+
+pub(crate) use headers::Headers;
 
 /// What a callback answers. The numbers are Envoy's `FilterHeadersStatus` and `FilterDataStatus`, which
 /// proxy-wasm-cpp-host passes on unchanged.

@@ -28,16 +28,33 @@ pub enum Status {
 pub enum Action {
     /// Forward what is held.
     Continue,
-    /// Hold the headers or the body.
+    /// Hold the headers; or hold the body, count it against the buffer limit and show all of it again in the next body
+    /// callback (1, `StopIterationAndBuffer`).
     Pause,
+    /// Hold what is left of the body as a stream (2, `StopIterationAndWatermark`): no callback sees these bytes again, and
+    /// more of them than the buffer limit stop the sender instead of failing the stream.
+    PauseAsStream,
+    /// Drop what is left of the body (3, `StopIterationNoBuffer`).
+    PauseAndDrop,
     /// The callback was not delivered, because the exchange was over or a local reply had been sent.
     NotDelivered,
 }
 
 impl Action {
-    /// 0 is Continue; Envoy treats everything else as some kind of stop.
-    pub(super) fn from_number(number: u32) -> Self {
+    /// Of a headers or trailers callback: 0 is Continue, everything else some kind of stop.
+    pub(super) fn of_headers(number: u32) -> Self {
         if number == 0 { Self::Continue } else { Self::Pause }
+    }
+
+    /// Of a body callback. Numbers the ABI does not have are the last one it has, as in proxy-wasm-cpp-host
+    /// (`convertVmCallResultToFilterDataStatus`).
+    pub(super) fn of_body(number: u32) -> Self {
+        match number {
+            0 => Self::Continue,
+            1 => Self::Pause,
+            2 => Self::PauseAsStream,
+            _ => Self::PauseAndDrop,
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! State of one stream: what arrived, what the module may see of it, and what was forwarded.
 
+use super::abi::Action;
 use super::exchange::Exchange;
+use crate::chain::Direction;
 use crate::message::{Headers, Message};
 use crate::outcome::LocalReply;
 
@@ -13,28 +15,6 @@ pub enum Role {
     Upstream,
 }
 
-/// Request or response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
-    Request,
-    Response,
-}
-
-/// A step of a message on its way to the next filter; the flags say that it ends the stream.
-pub(super) enum Event {
-    Headers(Headers, bool),
-    Chunk(Vec<u8>, bool),
-    Trailers(Headers),
-}
-
-/// How much of a forwarded message the next filter has got.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    headers: bool,
-    chunks: usize,
-    ended: bool,
-}
-
 /// One direction of a stream.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
@@ -44,11 +24,13 @@ pub(super) struct Flow {
     pub(super) headers_visible: bool,
     pub(super) trailers: Option<Headers>,
     pub(super) trailers_visible: bool,
-    /// Body bytes that arrived and were not forwarded.
+    /// Body bytes that arrived, were not forwarded and can be touched by the module.
     pub(super) buffer: Vec<u8>,
+    /// Body bytes in front of [`Self::buffer`] that the module cannot touch: it held them as a stream.
+    pub(super) parked: Vec<u8>,
     /// True while a body callback runs, and after it if it paused.
     pub(super) body_visible: bool,
-    /// True if the last body callback paused.
+    /// True if the last body callback answered [`Action::Pause`]: the next one sees these bytes again.
     pub(super) buffering: bool,
     /// True once the last callback was told that the stream ends.
     pub(super) input_ended: bool,
@@ -66,8 +48,9 @@ impl Flow {
         }
         self.body_visible = false;
         self.buffering = false;
-        if !self.buffer.is_empty() {
-            self.out.chunks.push(std::mem::take(&mut self.buffer));
+        let held = self.take_held();
+        if !held.is_empty() {
+            self.out.chunks.push(held);
         }
         if self.input_ended {
             self.out.trailers = self.trailers.clone();
@@ -75,39 +58,40 @@ impl Flow {
         }
     }
 
+    fn take_held(&mut self) -> Vec<u8> {
+        let mut held = std::mem::take(&mut self.parked);
+        held.append(&mut self.buffer);
+        held
+    }
+
+    /// Holds the body as the answer of the body callback that just returned says.
+    pub(super) fn hold(&mut self, action: Action) {
+        match action {
+            Action::Pause => {
+                self.buffer = self.take_held();
+                self.buffering = true;
+                return;
+            }
+            // What was buffered before is Envoy's already, and only the new bytes could be dropped.
+            Action::PauseAndDrop if !self.buffering => self.buffer.clear(),
+            _ => self.parked = self.take_held(),
+        }
+        self.buffering = false;
+        self.body_visible = false;
+    }
+
     /// Replaces whatever was held by a finished message, as a direct local reply does. `proxy_on_log` reads its headers.
     pub(super) fn replace_with(&mut self, headers: Headers, body: Vec<u8>) {
         self.headers = Some(headers.clone());
         let chunks = if body.is_empty() { Vec::new() } else { vec![body] };
         self.out = Message { headers: Some(headers), chunks, trailers: None, ended: true, held: Vec::new() };
-        self.buffer.clear();
+        self.take_held();
         self.closed = true;
-    }
-
-    /// What was forwarded since `seen`, in the form it has to be sent on.
-    pub(super) fn forwarded_since(&self, seen: &mut Seen) -> Vec<Event> {
-        let mut events = Vec::new();
-        if let (Some(headers), false) = (&self.out.headers, seen.headers) {
-            events.push(Event::Headers(headers.clone(), false));
-            seen.headers = true;
-        }
-        let new = self.out.chunks.get(seen.chunks..).unwrap_or_default();
-        events.extend(new.iter().map(|chunk| Event::Chunk(chunk.clone(), false)));
-        seen.chunks = self.out.chunks.len();
-        if self.out.ended && !seen.ended {
-            seen.ended = true;
-            match (&self.out.trailers, events.last_mut()) {
-                (Some(trailers), _) => events.push(Event::Trailers(trailers.clone())),
-                (None, Some(Event::Headers(_, end) | Event::Chunk(_, end))) => *end = true,
-                (None, _) => events.push(Event::Chunk(Vec::new(), true)),
-            }
-        }
-        events
     }
 
     /// What the next hop saw, including what is still held.
     pub(super) fn message(&self) -> Message {
-        Message { held: self.buffer.clone(), ..self.out.clone() }
+        Message { held: [self.parked.as_slice(), &self.buffer].concat(), ..self.out.clone() }
     }
 }
 

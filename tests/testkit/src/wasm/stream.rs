@@ -3,11 +3,12 @@
 use std::rc::Rc;
 
 use super::abi::Action;
-use super::flow::{Direction, Event, Flow, Role, Seen, StreamState};
+use super::flow::{Flow, Role, StreamState};
 use super::host::Metrics;
 use super::vm::{Machine, Vm};
+use crate::chain::{Direction, Link, Step};
 use crate::error::Error;
-use crate::message::Headers;
+use crate::message::{Headers, Message};
 use crate::outcome::{LocalReply, LogLine, Outcome, ReplyOrigin};
 
 const FINISHED: Error = Error::OutOfOrder { what: "the stream was finished" };
@@ -23,6 +24,11 @@ pub struct Stream {
 impl Stream {
     pub(super) fn new(vm: Vm, id: u32, logs: &[LogLine], metrics: Metrics) -> Self {
         Self { vm, id, logs_before: logs.len(), metrics_before: metrics }
+    }
+
+    /// The VM it runs in.
+    pub(super) fn vm(&self) -> Vm {
+        self.vm.clone()
     }
 
     /// Sends the request headers, pseudo headers included. `end` says there is no body.
@@ -62,20 +68,6 @@ impl Stream {
         self.vm.0.borrow_mut().headers(self.id, direction, headers, end)
     }
 
-    pub(super) fn send(&self, direction: Direction, event: Event) -> Result<Action, Error> {
-        let mut machine = self.vm.0.borrow_mut();
-        match event {
-            Event::Headers(headers, end) => machine.headers(self.id, direction, headers, end),
-            Event::Chunk(chunk, end) => machine.body(self.id, direction, &chunk, end),
-            Event::Trailers(trailers) => machine.trailers(self.id, direction, trailers),
-        }
-    }
-
-    pub(super) fn forwarded_since(&self, direction: Direction, seen: &mut Seen) -> Vec<Event> {
-        let mut machine = self.vm.0.borrow_mut();
-        machine.flow(self.id, direction).map(|flow| flow.forwarded_since(seen)).unwrap_or_default()
-    }
-
     /// What happened so far.
     pub fn outcome(&self) -> Outcome {
         let mut machine = self.vm.0.borrow_mut();
@@ -107,6 +99,31 @@ impl Stream {
         let outcome = self.outcome();
         self.vm.0.borrow_mut().host().streams.remove(&self.id);
         Ok(outcome)
+    }
+}
+
+impl Link for Stream {
+    type Error = Error;
+
+    fn send(&self, direction: Direction, step: Step) -> Result<(), Error> {
+        let mut machine = self.vm.0.borrow_mut();
+        match step {
+            Step::Headers(headers, end) => machine.headers(self.id, direction, headers, end),
+            Step::Chunk(chunk, end) => machine.body(self.id, direction, &chunk, end),
+            Step::Trailers(trailers) => machine.trailers(self.id, direction, trailers),
+        }
+        .map(drop)
+    }
+
+    fn with_forwarded<T>(&self, direction: Direction, look: impl FnOnce(&Message) -> T) -> T {
+        match self.vm.0.borrow_mut().flow(self.id, direction) {
+            Ok(flow) => look(&flow.out),
+            Err(_) => look(&Message::default()),
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        self.outcome()
     }
 }
 
@@ -153,7 +170,7 @@ impl Machine {
             Direction::Response => ("proxy_on_response_headers", &callbacks.response_headers),
         };
         let answer = self.call(name, function.as_ref(), id, (id, count, u32::from(end)), 0)?;
-        let action = Action::from_number(answer);
+        let action = Action::of_headers(answer);
         if action == Action::Continue && !self.stopped(id)? {
             let flow = self.flow(id, direction)?;
             flow.headers_visible = false;
@@ -191,18 +208,26 @@ impl Machine {
             Direction::Response => ("proxy_on_response_body", &callbacks.response_body),
         };
         let answer = self.call(name, function.as_ref(), id, (id, size, u32::from(end)), 0)?;
-        let action = Action::from_number(answer);
+        let action = Action::of_body(answer);
         let stopped = self.stopped(id)?;
         let flow = self.flow(id, direction)?;
-        if action == Action::Continue && !stopped {
-            flow.release();
-        } else {
-            flow.buffering = true;
+        match action {
+            // The answer of a callback that replied or closed the stream does not count.
+            _ if stopped => {}
+            Action::Continue => flow.release(),
+            pause => flow.hold(pause),
         }
+        let stalls = flow.parked.len() > limit;
         let overflows = flow.buffering && flow.buffer.len() > limit && !stopped;
         self.settle()?;
         if overflows && self.flow(id, direction)?.buffering {
             self.overflow(id, direction)?;
+        }
+        if stalls {
+            let note = format!(
+                "a {direction:?} body held as a stream is over the buffer limit: Envoy stops reading it"
+            );
+            self.state(id)?.note(note);
         }
         Ok(action)
     }
@@ -224,7 +249,7 @@ impl Machine {
             Direction::Request => ("proxy_on_request_trailers", &callbacks.request_trailers),
             Direction::Response => ("proxy_on_response_trailers", &callbacks.response_trailers),
         };
-        let action = Action::from_number(self.call(name, function.as_ref(), id, (id, count), 0)?);
+        let action = Action::of_headers(self.call(name, function.as_ref(), id, (id, count), 0)?);
         if action == Action::Continue && !self.stopped(id)? {
             let flow = self.flow(id, direction)?;
             flow.trailers_visible = false;

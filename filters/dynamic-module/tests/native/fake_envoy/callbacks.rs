@@ -228,7 +228,7 @@ extern "C" fn envoy_dynamic_module_callback_http_set_filter_state_bytes(
     key: ModuleBuffer,
     value: ModuleBuffer,
 ) -> bool {
-    state(filter).filter_state.insert(text(key), bytes(value).to_vec());
+    state(filter).filter_state.borrow_mut().insert(text(key), bytes(value).to_vec());
     true
 }
 
@@ -238,7 +238,9 @@ extern "C" fn envoy_dynamic_module_callback_http_get_filter_state_bytes(
     key: ModuleBuffer,
     value: *mut EnvoyBuffer,
 ) -> bool {
-    give(value, state(filter).filter_state.get(&text(key)).map(Vec::as_slice))
+    let state = state(filter);
+    let values = state.filter_state.borrow();
+    give(value, values.get(&text(key)).map(Vec::as_slice))
 }
 
 #[unsafe(no_mangle)]

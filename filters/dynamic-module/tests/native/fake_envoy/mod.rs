@@ -1,4 +1,4 @@
-//! An Envoy for tests: the callbacks the module imports, and one stream that behaves as Envoy 1.40 was seen
+//! An Envoy for tests: the callbacks the module imports, and streams that behave as Envoy 1.40 was seen
 //! to behave towards a single filter. The hooks called are the ones that ship.
 
 pub mod callbacks;
@@ -7,4 +7,4 @@ mod stream;
 
 pub use callbacks::take_log;
 pub use script::FakeEnvoy;
-pub use stream::FakeStream;
+pub use stream::{FakeStream, FilterState};

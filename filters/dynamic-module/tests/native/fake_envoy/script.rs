@@ -2,16 +2,16 @@
 
 use std::ffi::c_void;
 
-use testkit::{Outcome, Script, Side, Splits, Subject};
+use testkit::{Chain, Outcome, Script, Splits, Subject};
 use weir::abi::{self, EnvoyBuffer};
 use weir::hooks;
-use weir::stream::Direction;
 
-use super::{FakeStream, take_log};
+use super::{FakeStream, FilterState, take_log};
 
-/// Envoy with one filter, whose configuration lives as long as this does.
+/// Envoy with one filter, or a downstream filter and the upstream filter behind it. Their configurations live as long as
+/// this does.
 pub struct FakeEnvoy {
-    configuration: *const c_void,
+    configurations: Vec<*const c_void>,
     piece: usize,
 }
 
@@ -21,25 +21,21 @@ impl FakeEnvoy {
     /// # Errors
     /// What was logged when the module refused the configuration.
     pub fn with_filter(name: &str, json: &str) -> Result<Self, String> {
-        let buffer = |text: &str| EnvoyBuffer { ptr: text.as_ptr(), length: text.len() };
-        take_log();
-        // SAFETY: both texts outlive the call.
-        let configuration = unsafe {
-            hooks::envoy_dynamic_module_on_http_filter_config_new(
-                std::ptr::null_mut(),
-                buffer(name),
-                buffer(json),
-            )
-        };
-        if configuration.is_null() {
-            return Err(take_log().iter().map(ToString::to_string).collect());
-        }
-        Ok(Self::with_configuration(configuration))
+        Ok(Self::with_configuration(configured(name, json)?))
     }
 
     /// With a configuration made by `Configuration::into_raw`.
     pub fn with_configuration(configuration: *const c_void) -> Self {
-        Self { configuration, piece: usize::MAX }
+        Self { configurations: vec![configuration], piece: usize::MAX }
+    }
+
+    /// Puts the upstream filter `name` behind those given so far.
+    ///
+    /// # Errors
+    /// Those of [`Self::with_filter`].
+    pub fn with_upstream(mut self, name: &str, json: &str) -> Result<Self, String> {
+        self.configurations.push(configured(name, json)?);
+        Ok(self)
     }
 
     /// Shows bodies to the module in pieces of this many bytes.
@@ -48,67 +44,64 @@ impl FakeEnvoy {
         self.piece = bytes;
         self
     }
+}
 
-    /// A stream in which nothing has been sent yet.
-    pub fn stream(&self) -> FakeStream {
-        FakeStream::new(self.configuration, self.piece)
+fn configured(name: &str, json: &str) -> Result<*const c_void, String> {
+    let buffer = |text: &str| EnvoyBuffer { ptr: text.as_ptr(), length: text.len() };
+    take_log();
+    // SAFETY: both texts outlive the call.
+    let configuration = unsafe {
+        hooks::envoy_dynamic_module_on_http_filter_config_new(
+            std::ptr::null_mut(),
+            buffer(name),
+            buffer(json),
+        )
+    };
+    if configuration.is_null() {
+        return Err(take_log().iter().map(ToString::to_string).collect());
     }
+    Ok(configuration)
+}
 
-    fn send(stream: &FakeStream, direction: Direction, side: &Side, offsets: &[usize], splits: &Splits) {
-        let trailers = side.trailers.is_some();
-        stream.headers(direction, side.headers.clone(), side.body.is_empty() && !trailers);
-        for (chunk, end) in splits.chunks(&side.body, offsets, trailers) {
-            stream.chunk(direction, chunk, end);
+/// Scripts a property of the exchange, as the module reads it.
+fn set_property(stream: &FakeStream, path: &[String], value: &[u8]) {
+    let mut state = stream.state.borrow_mut();
+    match path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["response", "code_details"] => {
+            state.attributes.insert(abi::attribute::RESPONSE_CODE_DETAILS, value.to_vec());
         }
-        if let Some(trailers) = &side.trailers {
-            stream.trailers(direction, trailers.clone());
+        ["xds", "route_metadata", "filter_metadata", namespace, key] => {
+            state.route_metadata.insert(((*namespace).to_owned(), (*key).to_owned()), value.to_vec());
         }
+        [key] => {
+            state.filter_state.borrow_mut().insert((*key).to_owned(), value.to_vec());
+        }
+        other => panic!("the fake Envoy knows no property {other:?}"),
     }
 }
 
 impl Subject for FakeEnvoy {
     fn exchange(&mut self, script: &Script, splits: &Splits) -> Outcome {
         take_log();
-        let stream = self.stream();
-        for (path, value) in &script.properties {
-            let mut state = stream.state.borrow_mut();
-            match path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-                ["response", "code_details"] => {
-                    state.attributes.insert(abi::attribute::RESPONSE_CODE_DETAILS, value.clone());
-                }
-                ["xds", "route_metadata", "filter_metadata", namespace, key] => {
-                    state.route_metadata.insert(((*namespace).to_owned(), (*key).to_owned()), value.clone());
-                }
-                [key] => {
-                    state.filter_state.insert((*key).to_owned(), value.clone());
-                }
-                other => panic!("the fake Envoy knows no property {other:?}"),
+        let filter_state = FilterState::default();
+        let open = |configuration: &*const c_void| FakeStream::new(*configuration, self.piece, &filter_state);
+        let streams: Vec<FakeStream> = self.configurations.iter().map(open).collect();
+        for stream in &streams {
+            for (path, value) in &script.properties {
+                set_property(stream, path, value);
             }
         }
-        Self::send(&stream, Direction::Request, &script.request, &splits.request, splits);
-        if stream.state.borrow().request.forwarded.ended {
-            Self::send(&stream, Direction::Response, &script.response, &splits.response, splits);
-        }
-        let mut state = stream.state.borrow_mut();
-        let (request_held, response_held) = (state.request.held.concat(), state.response.held.concat());
-        state.request.forwarded.held = request_held;
-        state.response.forwarded.held = response_held;
-        Outcome {
-            request: state.request.forwarded.clone(),
-            response: state.response.forwarded.clone(),
-            local_reply: state.reply.clone(),
-            reset: state.reset,
-            logs: take_log(),
-            filter_state: state.filter_state.clone(),
-            route_cache_clears: state.route_clears,
-            ..Outcome::default()
-        }
+        let mut chain = Chain::new(streams);
+        let Ok(()) = chain.run(script, splits);
+        chain.outcome()
     }
 }
 
 impl Drop for FakeEnvoy {
     fn drop(&mut self) {
-        // SAFETY: the module made it, and every stream is gone.
-        unsafe { hooks::envoy_dynamic_module_on_http_filter_config_destroy(self.configuration) };
+        for configuration in &self.configurations {
+            // SAFETY: the module made it, and every stream is gone.
+            unsafe { hooks::envoy_dynamic_module_on_http_filter_config_destroy(*configuration) };
+        }
     }
 }

@@ -2,11 +2,15 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::ffi::c_void;
+use std::rc::Rc;
 
-use testkit::{Headers, LocalReply, Message, ReplyOrigin};
+use testkit::{Headers, Link, LocalReply, Message, Outcome, ReplyOrigin, Step};
 use weir::hooks;
 use weir::stream::Direction;
+
+use super::take_log;
 
 /// Envoy's default buffer limit.
 const BUFFER_LIMIT: usize = 1024 * 1024;
@@ -24,6 +28,9 @@ pub struct Half {
     pub forwarded: Message,
 }
 
+/// Filter state, which all filters of an exchange share.
+pub type FilterState = Rc<RefCell<BTreeMap<String, Vec<u8>>>>;
+
 /// Everything the callbacks read and change.
 #[derive(Debug)]
 pub struct State {
@@ -32,7 +39,7 @@ pub struct State {
     pub limit: usize,
     pub attributes: BTreeMap<i32, Vec<u8>>,
     pub route_metadata: BTreeMap<(String, String), Vec<u8>>,
-    pub filter_state: BTreeMap<String, Vec<u8>>,
+    pub filter_state: FilterState,
     pub reply: Option<LocalReply>,
     pub reset: bool,
     pub route_clears: u32,
@@ -83,14 +90,14 @@ pub struct FakeStream {
 
 impl FakeStream {
     /// A stream of a filter with this configuration (a pointer from `config_new` or `Configuration::into_raw`).
-    pub fn new(configuration: *const c_void, piece: usize) -> Self {
+    pub fn new(configuration: *const c_void, piece: usize, filter_state: &FilterState) -> Self {
         let state = Box::new(RefCell::new(State {
             request: Half::default(),
             response: Half::default(),
             limit: BUFFER_LIMIT,
             attributes: BTreeMap::new(),
             route_metadata: BTreeMap::new(),
-            filter_state: BTreeMap::new(),
+            filter_state: Rc::clone(filter_state),
             reply: None,
             reset: false,
             route_clears: 0,
@@ -244,6 +251,46 @@ impl FakeStream {
             origin: ReplyOrigin::Host,
         });
         false
+    }
+}
+
+fn ours(direction: testkit::Direction) -> Direction {
+    match direction {
+        testkit::Direction::Request => Direction::Request,
+        testkit::Direction::Response => Direction::Response,
+    }
+}
+
+impl Link for FakeStream {
+    type Error = Infallible;
+
+    fn send(&self, direction: testkit::Direction, step: Step) -> Result<(), Infallible> {
+        let direction = ours(direction);
+        match step {
+            Step::Headers(headers, end) => self.headers(direction, headers, end),
+            Step::Chunk(chunk, end) => self.chunk(direction, &chunk, end),
+            Step::Trailers(trailers) => self.trailers(direction, trailers),
+        }
+        Ok(())
+    }
+
+    fn with_forwarded<T>(&self, direction: testkit::Direction, look: impl FnOnce(&Message) -> T) -> T {
+        look(&self.state.borrow_mut().half(ours(direction)).forwarded)
+    }
+
+    fn outcome(&self) -> Outcome {
+        let state = self.state.borrow();
+        let message = |half: &Half| Message { held: half.held.concat(), ..half.forwarded.clone() };
+        Outcome {
+            request: message(&state.request),
+            response: message(&state.response),
+            local_reply: state.reply.clone(),
+            reset: state.reset,
+            logs: take_log(),
+            filter_state: state.filter_state.borrow().clone(),
+            route_cache_clears: state.route_clears,
+            ..Outcome::default()
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Bodies and configuration buffers.
 
+use crate::chain::Direction;
 use crate::wasm::abi::{Status, buffer};
-use crate::wasm::flow::{Direction, Flow};
+use crate::wasm::flow::Flow;
 use crate::wasm::guest::{Answer, Fault, Guest};
 
 fn direction(kind: u32) -> Option<Direction> {

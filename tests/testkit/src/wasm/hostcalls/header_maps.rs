@@ -1,8 +1,9 @@
 //! Headers and trailers.
 
+use crate::chain::Direction;
 use crate::message::Headers;
 use crate::wasm::abi::{Status, encode_pairs, map};
-use crate::wasm::flow::{Direction, Flow};
+use crate::wasm::flow::Flow;
 use crate::wasm::guest::{Answer, Fault, Guest};
 
 fn target(kind: u32) -> Option<(Direction, bool)> {
