@@ -55,6 +55,9 @@ impl Entry {
     }
 }
 
+/// What Envoy tells upstreams of its client. A company's own services may want it, a model provider is not to know.
+const NOT_FOR_PROVIDERS: [&str; 3] = ["x-envoy-external-address", "x-forwarded-for", "x-forwarded-proto"];
+
 /// The entries of one HTTPRoute.
 pub(crate) fn entries(
     context: Context<'_>,
@@ -120,6 +123,9 @@ fn rule_entries(
             };
             if let Some(filters) = &filters {
                 filters.apply(&mut envoy_route);
+            }
+            if destinations.iter().any(|destination| destination.target.is_llm()) {
+                envoy_route.request_headers_to_remove.extend(NOT_FOR_PROVIDERS.map(str::to_owned));
             }
             entries.push(Entry {
                 precedence: matched.precedence.clone(),
