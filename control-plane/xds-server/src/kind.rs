@@ -24,8 +24,8 @@ impl Kind {
     pub const ALL: [Self; 6] =
         [Self::Cluster, Self::Endpoints, Self::Secret, Self::Extension, Self::Listener, Self::Route];
 
-    /// The kinds that listeners and routes refer to.
-    pub(crate) const SUPPLY: [Self; 4] = [Self::Cluster, Self::Endpoints, Self::Secret, Self::Extension];
+    /// The kinds that listeners and routes refer to, by way of clusters or directly.
+    pub const SUPPLY: [Self; 4] = [Self::Cluster, Self::Endpoints, Self::Secret, Self::Extension];
 
     /// The type URL of the messages of this kind.
     pub const fn type_url(self) -> &'static str {

@@ -79,7 +79,7 @@ impl XdsServer {
 
     /// Serves `resources` and nothing else from now on; what changed against the last publish is sent to every connected
     /// Envoy. Publish only what is referred to: a named resource that no Envoy asks for keeps its generation from
-    /// being programmed. To take the endpoints of a living cluster away, publish them empty: Envoy ignores their removal.
+    /// being programmed, unless it is [lingering](Resource::lingering). To take the endpoints of a living cluster away, publish them empty: Envoy ignores their removal.
     ///
     /// # Errors
     /// [`Error::Duplicate`] if two resources have the same kind and name; the last publish stays in effect then.

@@ -54,7 +54,9 @@ pub enum SessionEvent {
 ///    a busy deployment could hold back routes for ever.)
 /// 3. **Routes**, once listeners are answered as well. A route therefore never names a cluster that is not warm.
 /// 4. **Removed clusters, then removed endpoints, secrets and extensions**, once listeners and routes are answered, and
-///    only while none of those is refused: an Envoy that keeps an old route needs its clusters.
+///    only while none of those is refused: an Envoy that keeps an old route needs its clusters. Requests that are on
+///    their way with an old route need them too, for longer than can be seen from here; for these, the publisher keeps
+///    what it takes out of use as [lingering](crate::Resource::lingering) for a while.
 ///
 /// A name that is asked for and does not exist is answered with its removal at once, so that warming can end.
 ///
@@ -227,7 +229,8 @@ impl Session {
     fn rejected(&self, snapshot: &Snapshot) -> Vec<Rejection> {
         let all = self.subscriptions.iter().flat_map(|(kind, s)| s.rejections().map(move |r| (*kind, r)));
         let current = all.filter(|(kind, (name, (version, _)))| {
-            snapshot.of(*kind).get(*name).map(|r| &r.version) == version.as_ref()
+            let resource = snapshot.of(*kind).get(*name);
+            resource.map(|r| &r.version) == version.as_ref() && !resource.is_some_and(|r| r.lingering)
         });
         current
             .map(|(kind, (name, (version, message)))| Rejection {

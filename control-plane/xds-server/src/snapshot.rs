@@ -33,6 +33,8 @@ pub struct Resource {
     pub(crate) version: String,
     /// The message.
     pub(crate) body: Any,
+    /// See [`Resource::lingering`].
+    pub(crate) lingering: bool,
 }
 
 impl Resource {
@@ -46,7 +48,7 @@ impl Resource {
         // Half of a SHA-256: far from accidental collisions, which would lose a change, and short enough to read.
         let digest = Sha256::digest(&body.value);
         let version = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { kind, name: name.into(), version, body })
+        Ok(Self { kind, name: name.into(), version, body, lingering: false })
     }
 
     /// A resource with `message` as its body.
@@ -55,6 +57,22 @@ impl Resource {
     /// As [`Resource::new`].
     pub fn of<M: Name>(name: impl Into<String>, message: &M) -> Result<Self, Error> {
         Self::new(name, envoy_proto::pack(message))
+    }
+
+    /// The resource as one that nothing published refers to any more, kept for requests that are on their way with a
+    /// route from before. A client that has it keeps it; it is not sent to others unless they ask for its name, nobody
+    /// waits for it to be asked for, and a refusal of it counts no longer. Publish without it to take it away.
+    ///
+    /// Listeners and routes are in use as long as they are published, so this does not apply to them.
+    #[must_use]
+    pub fn lingering(mut self) -> Self {
+        self.lingering = Kind::SUPPLY.contains(&self.kind);
+        self
+    }
+
+    /// Whether it is kept only for requests on their way.
+    pub const fn is_lingering(&self) -> bool {
+        self.lingering
     }
 
     /// What it is.

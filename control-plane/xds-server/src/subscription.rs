@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use envoy_proto::envoy::service::discovery::v3::DeltaDiscoveryRequest;
 
-use crate::{Generation, snapshot::Resources};
+use crate::{Generation, Resource, snapshot::Resources};
 
 /// The name that subscribes to everything.
 const ALL: &str = "*";
@@ -20,7 +20,10 @@ pub(crate) type Item = (String, Version);
 pub(crate) struct InFlight {
     pub(crate) nonce: String,
     pub(crate) generation: Generation,
+    /// What its answer is about: what is forgotten in the meantime is not in here any more.
     items: Vec<Item>,
+    /// How many items were sent.
+    sent: usize,
 }
 
 /// The state of one kind. See [`crate::Session`] for how the kinds play together.
@@ -118,6 +121,13 @@ impl Subscription {
         self.wildcard || self.names.contains(name)
     }
 
+    /// Whether the client is to have this. What lingers is of no use to a client that has not got it: none of its
+    /// requests can have a route that leads there.
+    fn wants(&self, resource: &Resource) -> bool {
+        let has = || matches!(self.held.get(&resource.name), Some(Some(_)));
+        self.names.contains(&resource.name) || self.wildcard && (!resource.lingering || has())
+    }
+
     fn is_rejected(&self, name: &str, version: Option<&str>) -> bool {
         self.rejected.get(name).is_some_and(|(refused, _)| refused.as_deref() == version)
     }
@@ -125,7 +135,7 @@ impl Subscription {
     /// New and changed resources to send, and names asked for that do not exist.
     pub(crate) fn additions(&self, resources: &Resources) -> Vec<Item> {
         let changed = resources.values().filter(|r| {
-            self.interested(&r.name)
+            self.wants(r)
                 && self.held.get(&r.name).and_then(Option::as_ref) != Some(&r.version)
                 && !self.is_rejected(&r.name, Some(&r.version))
         });
@@ -158,12 +168,13 @@ impl Subscription {
         self.in_flight.is_none() && self.additions(resources).is_empty()
     }
 
-    /// Published resources that the client has not answered, including those it has not asked for.
+    /// Published resources that the client has not answered, including those it has not asked for unless they linger.
     pub(crate) fn unanswered<'a>(&'a self, resources: &'a Resources) -> impl Iterator<Item = &'a String> {
         resources
             .values()
             .filter(|r| {
-                self.held.get(&r.name).and_then(Option::as_ref) != Some(&r.version)
+                (self.wants(r) || !r.lingering)
+                    && self.held.get(&r.name).and_then(Option::as_ref) != Some(&r.version)
                     && !self.is_rejected(&r.name, Some(&r.version))
             })
             .map(|r| &r.name)
@@ -192,7 +203,8 @@ impl Subscription {
             return None;
         }
         self.owes_answer = false;
-        self.in_flight = Some(InFlight { nonce: nonce.to_owned(), generation, items: items.clone() });
+        let (nonce, sent) = (nonce.to_owned(), items.len());
+        self.in_flight = Some(InFlight { nonce, generation, items: items.clone(), sent });
         Some(items)
     }
 
@@ -212,8 +224,9 @@ impl Subscription {
     /// The client refused the response under way as a whole. Returns the culprit if it is known; otherwise the
     /// response will be tried again in halves.
     pub(crate) fn refuse(&mut self, message: &str) -> Option<Item> {
-        let mut items = self.in_flight.take().map(|f| f.items).unwrap_or_default();
-        if items.len() > 1 {
+        let InFlight { mut items, sent, .. } = self.in_flight.take()?;
+        if sent > 1 {
+            // If one is left, what was forgotten may be the culprit as well.
             let second = items.split_off(items.len() / 2);
             self.suspects.push_front(second);
             self.suspects.push_front(items);

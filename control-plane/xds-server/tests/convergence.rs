@@ -1,5 +1,5 @@
 //! Random publishes, answers and reconnects: the client ends with what is served, and on the way there no route or
-//! listener it has names a cluster it has not.
+//! listener it has names a cluster it has not, and nothing that lingers is taken away.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -34,6 +34,8 @@ enum Operation {
     /// The client handles one response that has arrived, of the n-th kind.
     Answer(u8),
     Reconnect,
+    /// Everything published must have been answered.
+    Settled,
 }
 
 impl Desired {
@@ -157,6 +159,10 @@ impl Client {
         }
     }
 
+    fn clusters(&self) -> BTreeSet<String> {
+        self.held.get(&Kind::Cluster).into_iter().flatten().map(|(name, _)| name.clone()).collect()
+    }
+
     /// Clusters named by the routes the client has, that it has not.
     fn missing(&self) -> Vec<String> {
         let empty = BTreeMap::new();
@@ -181,36 +187,65 @@ fn operations(contents: impl Strategy<Value = u8> + Clone) -> impl Strategy<Valu
     vec(operation, 0..80)
 }
 
-/// Plays the operations, then publishes `last` and answers everything.
+/// What `next` has to publish of the state before it, so that requests on their way find their clusters.
+fn lingering(before: Option<&Desired>, next: &Desired) -> Vec<Resource> {
+    let next = next.resources();
+    let gone = |r: &Resource| !next.iter().any(|n| n.kind() == r.kind() && n.name() == r.name());
+    let before = before.map(Desired::resources).unwrap_or_default();
+    before.into_iter().filter(gone).map(Resource::lingering).collect()
+}
+
+/// Plays the operations, then publishes `last` and answers everything; then lets go of what lingers, and answers again.
 fn play(operations: Vec<Operation>, last: Desired, refusing: bool) -> Result<(), TestCaseError> {
     let mut client = Client::default();
     let mut snapshot: Option<Arc<Snapshot>> = None;
+    let mut published: BTreeSet<(Kind, String)> = BTreeSet::new();
+    // The removal of one of these may be under way when it is published again.
+    let mut ended: BTreeSet<(Kind, String)> = BTreeSet::new();
+    let mut before: Option<Desired> = None;
     client.connect(None);
     let wanted = last.clone();
-    let finish =
-        std::iter::once(Operation::Publish(last)).chain((0..200).flat_map(|_| (0..6).map(Operation::Answer)));
+    let answers = || (0..200).flat_map(|_| (0..6).map(Operation::Answer));
+    let finish = std::iter::once(Operation::Publish(last)).chain(answers()).chain([Operation::Settled]);
+    // Nothing lingers the second time: nothing has vanished in between.
+    let finish = finish.chain([Operation::Publish(wanted.clone())]).chain(answers());
     for operation in operations.into_iter().chain(finish) {
+        let had = client.clusters();
         match operation {
             Operation::Publish(desired) => {
-                let next = Arc::new(Snapshot::next(snapshot.as_deref(), desired.resources()).unwrap());
+                let resources = [desired.resources(), lingering(before.as_ref(), &desired)].concat();
+                let previous = std::mem::take(&mut published);
+                published = resources.iter().map(|r| (r.kind(), r.name().to_owned())).collect();
+                ended.extend(previous.difference(&published).cloned());
+                before = Some(desired);
+                let next = Arc::new(Snapshot::next(snapshot.as_deref(), resources).unwrap());
                 client.session.publish(Arc::clone(&next));
                 snapshot = Some(next);
                 client.receive();
             }
             Operation::Answer(kind) => client.answer(Kind::ALL[usize::from(kind)]),
             Operation::Reconnect => client.connect(snapshot.clone()),
+            Operation::Settled => assert_settled(&client, snapshot.as_deref())?,
         }
+        let clusters = client.clusters();
+        let lost = had.difference(&clusters).map(|name| (Kind::Cluster, name.clone()));
+        let lost: Vec<_> = lost.filter(|one| published.contains(one) && !ended.contains(one)).collect();
+        prop_assert_eq!(lost, []);
         // A refused cluster is missing by its own fault.
         if !refusing {
             prop_assert_eq!(client.missing(), Vec::<String>::new());
         }
     }
-    let snapshot = snapshot.unwrap();
+    assert_settled(&client, snapshot.as_deref())?;
+    assert_same(&client, &wanted)
+}
+
+fn assert_settled(client: &Client, snapshot: Option<&Snapshot>) -> Result<(), TestCaseError> {
     let status = client.session.status();
     prop_assert_eq!(&status.outstanding, &[]);
     prop_assert_eq!(&status.rejected, &[]);
-    prop_assert_eq!(status.settled, Some(snapshot.generation()));
-    assert_same(&client, &wanted)
+    prop_assert_eq!(status.settled, snapshot.map(Snapshot::generation));
+    Ok(())
 }
 
 fn assert_same(client: &Client, desired: &Desired) -> Result<(), TestCaseError> {

@@ -36,11 +36,17 @@ impl Client {
 
     /// Publishes resources given as kind, name and content.
     fn publish(&mut self, resources: &[(Kind, &str, &str)]) {
-        let resources = resources.iter().map(|(kind, name, content)| {
+        self.publish_with_lingering(resources, &[]);
+    }
+
+    fn publish_with_lingering(&mut self, current: &[(Kind, &str, &str)], lingering: &[(Kind, &str, &str)]) {
+        let resource = |(kind, name, content): &(Kind, &str, &str)| {
             let body = Any { type_url: kind.type_url().into(), value: content.as_bytes().to_vec() };
             Resource::new(*name, body).unwrap()
-        });
-        let next = Snapshot::next(self.snapshot.as_deref(), resources.collect()).unwrap();
+        };
+        let lingering = lingering.iter().map(|one| resource(one).lingering());
+        let resources = current.iter().map(resource).chain(lingering).collect();
+        let next = Snapshot::next(self.snapshot.as_deref(), resources).unwrap();
         self.snapshot = Some(Arc::new(next));
         self.session.publish(self.snapshot.clone().unwrap());
     }
@@ -95,6 +101,12 @@ impl Client {
             all.extend(self.told());
         }
         all
+    }
+
+    /// Whether everything of the newest snapshot was answered.
+    fn is_settled(&self) -> bool {
+        let status = self.session.status();
+        status.outstanding.is_empty() && status.settled == self.snapshot.as_ref().map(|s| s.generation())
     }
 
     fn events(&mut self) -> Vec<SessionEvent> {
@@ -287,6 +299,19 @@ fn a_refused_response_is_taken_apart_until_the_culprit_is_alone() {
 }
 
 #[test]
+fn what_was_sent_beside_the_culprit_is_not_blamed_when_the_culprit_is_left() {
+    let mut client = Client::asking(&[(Secret, "good"), (Secret, "bad")]);
+    client.publish(&[(Secret, "good", "1"), (Secret, "bad", "1")]);
+    assert_eq!(client.told(), ["cluster", "secret +bad +good"]);
+    client.leave(Secret, "bad");
+    client.nack(Secret, "bad is bad");
+    assert_eq!(client.told(), ["secret +good"]);
+    assert_eq!(client.session.status().rejected, []);
+    client.nack(Secret, "good is bad too");
+    assert_eq!(client.session.status().rejected.len(), 1);
+}
+
+#[test]
 fn going_back_to_the_last_good_version_needs_no_message() {
     let mut client = Client::asking(&[]);
     client.publish(&[(Listener, "web", "good")]);
@@ -315,6 +340,82 @@ fn clusters_stay_while_the_routes_that_replace_them_are_refused() {
     assert_eq!(status.outstanding, [(Cluster, "old".to_owned())]);
     client.publish(&[(Cluster, "new", "1"), (Route, "r", "good")]);
     assert_eq!(client.settle(), ["route +r", "cluster -old"]);
+}
+
+#[test]
+fn what_lingers_stays_with_its_client_until_it_is_not_published_any_more() {
+    let old = [(Cluster, "old", "1"), (Endpoints, "old", "1"), (Secret, "key", "1"), (Extension, "f", "1")];
+    let asking = [(Endpoints, "old"), (Secret, "key"), (Extension, "f"), (Route, "r")];
+    let mut client = Client::asking(&asking);
+    client.publish(&[&old[..], &[(Listener, "web", "1"), (Route, "r", "old")]].concat());
+    client.settle();
+    let new = [(Cluster, "new", "1"), (Listener, "web", "1"), (Route, "r", "new")];
+    client.publish_with_lingering(&new, &old);
+    assert_eq!(client.settle(), ["cluster +new", "route +r"]);
+    assert!(client.is_settled());
+    client.publish(&new);
+    assert_eq!(client.settle(), ["cluster -old", "endpoints -old", "secret -key", "extension -f"]);
+}
+
+#[test]
+fn nobody_waits_for_what_lingers_and_is_not_asked_for() {
+    let filters = [(Secret, "key", "1"), (Extension, "f", "1")];
+    let mut client = Client::asking(&[(Secret, "key"), (Extension, "f")]);
+    client.publish(&[&filters[..], &[(Listener, "web", "1")]].concat());
+    client.settle();
+    // Envoy gives up the subscriptions of a listener that is gone: before the answer or after it.
+    client.publish_with_lingering(&[], &filters);
+    assert_eq!(client.told(), ["listener -web"]);
+    client.leave(Secret, "key");
+    client.ack(Listener);
+    client.settle();
+    assert!(client.is_settled());
+    client.leave(Extension, "f");
+    client.publish_with_lingering(&[(Cluster, "a", "1")], &filters);
+    assert_eq!(client.settle(), ["cluster +a"]);
+    assert!(client.is_settled());
+    // Published as current, it is waited for.
+    client.publish(&[&filters[..], &[(Cluster, "a", "1")]].concat());
+    assert_eq!(client.settle(), NOTHING);
+    assert!(!client.is_settled());
+}
+
+#[test]
+fn a_client_that_has_not_got_what_lingers_is_not_sent_it() {
+    let mut client = Client::asking(&[]);
+    client.publish_with_lingering(&[(Cluster, "a", "1")], &[(Cluster, "old", "1"), (Endpoints, "old", "1")]);
+    assert_eq!(client.settle(), ["cluster +a", "listener"]);
+    assert!(client.is_settled());
+    // By name it is to be had.
+    client.ask(Endpoints, &["old"]);
+    assert_eq!(client.settle(), ["endpoints +old"]);
+    assert!(client.is_settled());
+}
+
+#[test]
+fn a_refusal_of_what_lingers_does_not_count() {
+    let mut client = Client::asking(&[]);
+    client.publish(&[(Cluster, "bad", "1")]);
+    client.told();
+    client.nack(Cluster, "no");
+    client.settle();
+    assert_eq!(client.session.status().rejected.len(), 1);
+    client.publish_with_lingering(&[], &[(Cluster, "bad", "1")]);
+    assert_eq!(client.settle(), NOTHING);
+    assert_eq!(client.session.status().rejected, []);
+    assert!(client.is_settled());
+    client.publish(&[(Cluster, "bad", "1")]);
+    assert_eq!(client.settle(), NOTHING);
+    assert_eq!(client.session.status().rejected.len(), 1, "it is as bad as it was");
+}
+
+#[test]
+fn listeners_and_routes_do_not_linger() {
+    for kind in Kind::ALL {
+        let body = Any { type_url: kind.type_url().into(), value: Vec::new() };
+        let resource = Resource::new("a", body).unwrap().lingering();
+        assert_eq!(resource.is_lingering(), !matches!(kind, Listener | Route), "{kind}");
+    }
 }
 
 #[test]

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use resources::{Finding, FindingKind, ObjectKey, Severity, Subject};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{self, sleep};
 use translate::Settings;
 use xds_server::{Generation, Rejection, Resource, SessionId, SessionStatus, XdsServer};
 
 use super::announce::in_effect;
+use super::grace::Grace;
 use super::notices::Notices;
 use crate::commands::summary;
 use crate::configuration::{Configuration, locate};
@@ -35,6 +36,8 @@ pub(super) struct Control {
     /// Absent only while they are being read.
     sources: Option<Sources>,
     configuration: Configuration,
+    /// What is served, which includes what vanished from the configuration a moment ago.
+    grace: Grace,
     published: Option<Generation>,
     /// Addresses that were free when a Gateway first asked for them: Envoy has them since.
     claimed: BTreeSet<SocketAddr>,
@@ -62,6 +65,7 @@ impl Control {
             settings,
             sources: Some(sources),
             configuration,
+            grace: Grace::default(),
             published: None,
             claimed: BTreeSet::new(),
             port_findings: Vec::new(),
@@ -84,6 +88,7 @@ impl Control {
                     Some(()) => self.reload().await,
                     None => return tracing::error!("changes of files are not noticed any more"),
                 },
+                () = self.grace.expiry() => self.expire(),
                 () = sleep(LOOK_AGAIN), if self.configuration.unsettled => self.reload().await,
                 changed = sessions.changed() => match changed {
                     Ok(()) => self.hear_envoy(&mut sessions),
@@ -125,7 +130,7 @@ impl Control {
             .iter()
             .map(|((_, name), resource)| Resource::new(name, resource.body.clone()))
             .collect();
-        match resources.and_then(|resources| self.server.publish(resources)) {
+        match resources.and_then(|resources| self.serve(resources)) {
             Ok(generation) if self.published != Some(generation) => {
                 self.published = Some(generation);
                 self.announce(began, generation, ports);
@@ -134,6 +139,22 @@ impl Control {
             Err(error) => {
                 tracing::error!(%error, "the configuration was not published; the last one stays in force")
             }
+        }
+    }
+
+    fn serve(&mut self, resources: Vec<Resource>) -> Result<Generation, xds_server::Error> {
+        let grace = self.grace.after(time::Instant::now(), resources);
+        let generation = self.server.publish(grace.resources())?;
+        self.grace = grace;
+        Ok(generation)
+    }
+
+    /// Ends to serve what has lingered for long enough. The configuration is the same, so nothing is announced.
+    fn expire(&mut self) {
+        self.grace.drop_expired(time::Instant::now());
+        match self.server.publish(self.grace.resources()) {
+            Ok(generation) => self.published = Some(generation),
+            Err(error) => tracing::error!(%error, "what is not needed any more is still served"),
         }
     }
 

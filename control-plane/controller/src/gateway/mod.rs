@@ -2,8 +2,10 @@
 
 mod announce;
 mod control;
+mod grace;
 mod notices;
 
+use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Instant;
@@ -57,7 +59,7 @@ pub(crate) async fn run(args: &RunArgs) -> Result<(), Error> {
         None => None,
     };
 
-    let directory = private_directory()?;
+    let directory = private_directory(std::env::var_os("XDG_RUNTIME_DIR").as_deref())?;
     let admin = admin_address(args.admin, directory.path()).await?;
     let socket = UnixSocket::bind(directory.path().join("ads.sock"))?;
     let config = directory.path().join("bootstrap.yaml");
@@ -137,17 +139,19 @@ async fn serve_demo(listener: TcpListener, stopped: oneshot::Receiver<()>) {
     }
 }
 
-/// A folder no other user can enter, gone with the value: sockets and bootstrap live there.
-fn private_directory() -> Result<TempDir, Error> {
+/// A folder no other user can enter, gone with the value: sockets and bootstrap live there. `runtime` is the user's own
+/// folder in memory, if it is named: the value of `XDG_RUNTIME_DIR`.
+fn private_directory(runtime: Option<&OsStr>) -> Result<TempDir, Error> {
     let create = |folder: &Path| {
         tempfile::Builder::new()
             .prefix("weir-")
             .permissions(std::fs::Permissions::from_mode(0o700))
             .tempdir_in(folder)
     };
-    // The user's own folder in memory may be named but not be there, after `su` for example.
-    let own = std::env::var_os("XDG_RUNTIME_DIR").and_then(|folder| create(Path::new(&folder)).ok());
-    match own {
+    // XDG Base Directory Specification: a value that is empty counts as none, and one that is not absolute is ignored.
+    let runtime = runtime.map(Path::new).filter(|folder| folder.is_absolute());
+    // The folder may be named but not be there, after `su` for example.
+    match runtime.and_then(|folder| create(folder).ok()) {
         Some(directory) => Ok(directory),
         None => {
             let folder = std::env::temp_dir();
@@ -166,5 +170,29 @@ async fn admin_address(port: Option<u16>, directory: &Path) -> Result<AdminAddre
             purpose: "Envoy's admin interface".to_owned(),
             reason: error.to_string(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_private_directory_is_in_the_users_own_folder_only_if_that_can_be() {
+        let own = tempfile::tempdir().unwrap();
+        let missing = own.path().join("missing");
+        let temporary = std::env::temp_dir();
+        for (runtime, parent) in [
+            (Some(own.path().as_os_str()), own.path()),
+            (Some(missing.as_os_str()), temporary.as_path()),
+            (Some(OsStr::new("")), temporary.as_path()),
+            (Some(OsStr::new("src")), temporary.as_path()),
+            (None, temporary.as_path()),
+        ] {
+            let directory = private_directory(runtime).unwrap();
+            assert_eq!(directory.path().parent(), Some(parent), "{runtime:?}");
+            let mode = std::fs::metadata(directory.path()).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700);
+        }
     }
 }
