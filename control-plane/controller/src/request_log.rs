@@ -60,8 +60,12 @@ pub(crate) fn line(raw: &str, format: LogFormat) -> String {
     match format {
         LogFormat::Json => {
             if let Some(Value::String(text)) = object.get("weir")
-                && let Ok(record) = serde_json::from_str(text)
+                && let Ok(record) = serde_json::from_str::<Value>(text)
             {
+                // Envoy's is the path as the last attempt rewrote it.
+                if let Some(path) = record.get("path") {
+                    object.insert("path".to_owned(), path.clone());
+                }
                 object.insert("weir".to_owned(), record);
             }
             Value::Object(object).to_string()
@@ -213,6 +217,14 @@ mod tests {
             object.insert("weir".to_owned(), Value::String(weir.to_string()));
         }
         entry.to_string()
+    }
+
+    #[test]
+    fn json_has_the_clients_path() {
+        let raw = entry(&json!({"path": "/openai/v1/chat/completions"}), &json!({}));
+        let shown: Value = serde_json::from_str(&line(&raw, LogFormat::Json)).unwrap();
+        assert_eq!(shown["path"], "/openai/v1/chat/completions");
+        assert_eq!(shown["weir"]["path"], shown["path"]);
     }
 
     #[test]
