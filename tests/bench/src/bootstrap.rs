@@ -1,0 +1,224 @@
+//! Envoy's configuration for each variant: one listener, two routes, two clusters, the same for all but for the
+//! filters of Weir.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use crate::case::Variant;
+use crate::payloads::Dialect;
+
+/// The files of Weir's filters.
+#[derive(Debug, Clone)]
+pub(crate) struct Filters {
+    /// `libweir.so`.
+    pub(crate) native: PathBuf,
+    /// `weir.wasm`.
+    pub(crate) wasm: PathBuf,
+}
+
+impl Filters {
+    /// The files in a folder such as `dist`.
+    pub(crate) fn in_folder(folder: &Path) -> Self {
+        Self { native: folder.join("libweir.so"), wasm: folder.join("weir.wasm") }
+    }
+
+    /// The file of a variant; `None` for bare Envoy.
+    pub(crate) fn file(&self, variant: Variant) -> Option<&Path> {
+        match variant {
+            Variant::Bare => None,
+            Variant::Native => Some(&self.native),
+            Variant::Wasm => Some(&self.wasm),
+        }
+    }
+}
+
+/// The configuration of one Envoy: listening on `port`, its providers at `upstream`.
+///
+/// # Errors
+/// When a filter's file does not exist.
+pub(crate) fn bootstrap(
+    variant: Variant,
+    filters: &Filters,
+    port: u16,
+    upstream: SocketAddr,
+    access_log: bool,
+) -> anyhow::Result<Value> {
+    let file = filters.file(variant).map(absolute).transpose()?;
+    let filter = |name: &str, configuration: Value| {
+        file.as_deref().and_then(|file| weir_filter(variant, file, name, &configuration))
+    };
+    let listener = listener(port, filter("llm", json!({})), access_log);
+    let clusters: Vec<Value> = [Dialect::Openai, Dialect::Anthropic]
+        .map(|provider| cluster(provider, upstream, filter("provider", provider_configuration(provider))))
+        .to_vec();
+    Ok(json!({"static_resources": {"listeners": [listener], "clusters": clusters}}))
+}
+
+fn absolute(file: &Path) -> anyhow::Result<String> {
+    let file = file.canonicalize().with_context(|| {
+        format!("{} cannot be read; build it, or name its folder with --filters", file.display())
+    })?;
+    Ok(file.to_string_lossy().into_owned())
+}
+
+/// What the provider of a dialect is to Weir: it speaks nothing else.
+fn provider_configuration(provider: Dialect) -> Value {
+    let (name, endpoint) = match provider {
+        Dialect::Openai => ("openai", "openai_chat"),
+        Dialect::Anthropic => ("anthropic", "anthropic_messages"),
+    };
+    json!({"name": name, "speaks": [{"endpoint": endpoint, "path": provider.path()}], "host": provider.host()})
+}
+
+/// One of Weir's filters; `None` for bare Envoy.
+fn weir_filter(variant: Variant, file: &str, name: &str, configuration: &Value) -> Option<Value> {
+    let configuration = json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": configuration.to_string()});
+    let config = match variant {
+        Variant::Bare => return None,
+        Variant::Native => json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter",
+            "dynamic_module_config": {"module": {"local": {"filename": file}}},
+            "filter_name": name,
+            "filter_config": configuration,
+        }),
+        Variant::Wasm => json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+            "config": {
+                "name": name,
+                "root_id": name,
+                "allow_on_headers_stop_iteration": true,
+                // One id: both filters live in one VM per worker.
+                "vm_config": {"vm_id": "weir", "runtime": "envoy.wasm.runtime.v8", "code": {"local": {"filename": file}}},
+                "configuration": configuration,
+            },
+        }),
+    };
+    Some(json!({"name": format!("weir.{name}"), "typed_config": config}))
+}
+
+fn listener(port: u16, filter: Option<Value>, access_log: bool) -> Value {
+    let mut http_filters: Vec<Value> = filter.into_iter().collect();
+    http_filters.push(json!({
+        "name": "envoy.filters.http.router",
+        "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
+    }));
+    let hosts: Vec<Value> = [Dialect::Openai, Dialect::Anthropic]
+        .map(|provider| {
+            json!({
+                "name": provider.host(),
+                "domains": [provider.host()],
+                "routes": [{"match": {"prefix": "/"}, "route": {"cluster": provider.host(), "timeout": "0s"}}],
+            })
+        })
+        .to_vec();
+    let mut manager = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "bench",
+        "http_filters": http_filters,
+        "route_config": {"name": "bench", "virtual_hosts": hosts},
+    });
+    if let Some(manager) = manager.as_object_mut().filter(|_| access_log) {
+        let log = json!([{
+            "name": "envoy.access_loggers.file",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+                "path": "/dev/null",
+            },
+        }]);
+        manager.insert("access_log".to_owned(), log);
+    }
+    json!({
+        "name": "bench",
+        "address": socket(SocketAddr::from(([127, 0, 0, 1], port))),
+        "filter_chains": [{"filters": [
+            {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager},
+        ]}],
+    })
+}
+
+fn cluster(provider: Dialect, upstream: SocketAddr, filter: Option<Value>) -> Value {
+    let mut options = json!({
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http_protocol_options": {}},
+    });
+    if let (Some(filter), Some(options)) = (filter, options.as_object_mut()) {
+        let codec = json!({
+            "name": "envoy.filters.http.upstream_codec",
+            "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec"},
+        });
+        options.insert("http_filters".to_owned(), json!([filter, codec]));
+    }
+    json!({
+        "name": provider.host(),
+        "type": "STATIC",
+        "connect_timeout": "5s",
+        "load_assignment": {
+            "cluster_name": provider.host(),
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket(upstream)}}]}],
+        },
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
+    })
+}
+
+fn socket(address: SocketAddr) -> Value {
+    json!({"socket_address": {"address": address.ip().to_string(), "port_value": address.port()}})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(variant: Variant) -> Value {
+        let folder = tempfile::tempdir().unwrap();
+        let filters = Filters::in_folder(folder.path());
+        for file in [&filters.native, &filters.wasm] {
+            std::fs::write(file, "").unwrap();
+        }
+        bootstrap(variant, &filters, 1, SocketAddr::from(([127, 0, 0, 1], 2)), false).unwrap()
+    }
+
+    /// Removes every filter of Weir, and with them the codec that must follow upstream.
+    fn without_weir(value: &mut Value) -> usize {
+        let mut removed = 0;
+        let mut emptied = false;
+        if let Some(filters) = value.get_mut("http_filters").and_then(Value::as_array_mut) {
+            let before = filters.len();
+            filters.retain(|filter| !filter["name"].as_str().unwrap().starts_with("weir."));
+            removed += before - filters.len();
+            emptied = filters.iter().all(|filter| filter["name"] == "envoy.filters.http.upstream_codec");
+        }
+        match value {
+            Value::Object(fields) => {
+                if emptied {
+                    fields.remove("http_filters");
+                }
+                removed += fields.values_mut().map(without_weir).sum::<usize>();
+            }
+            Value::Array(items) => removed += items.iter_mut().map(without_weir).sum::<usize>(),
+            _ => {}
+        }
+        removed
+    }
+
+    #[test]
+    fn the_variants_differ_in_weirs_filters_only() {
+        let bare = of(Variant::Bare);
+        for variant in [Variant::Native, Variant::Wasm] {
+            let mut other = of(variant);
+            assert_eq!(without_weir(&mut other), 3, "one `llm`, two `provider`");
+            assert_eq!(other, bare);
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let filters = Filters::in_folder(Path::new("/nowhere"));
+        let upstream = SocketAddr::from(([127, 0, 0, 1], 2));
+        let error = bootstrap(Variant::Wasm, &filters, 1, upstream, false).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/weir.wasm"), "{error}");
+        assert!(bootstrap(Variant::Bare, &filters, 1, upstream, false).is_ok());
+    }
+}
