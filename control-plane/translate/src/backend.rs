@@ -45,6 +45,29 @@ pub(crate) fn resolve(
     (!groups.is_empty()).then_some(Backend { groups })
 }
 
+/// Reports members of a group that get the client's own key, which cannot be meant for several providers.
+fn warn_of_shared_keys<'a>(
+    key: &ObjectKey,
+    members: impl Iterator<Item = (&'a String, &'a Provider)> + Clone,
+    findings: &mut Findings,
+) {
+    let places: BTreeSet<_> = members.clone().map(|(_, provider)| format!("{:?}", provider.place)).collect();
+    if places.len() < 2 {
+        return;
+    }
+    for (path, provider) in members {
+        let takes_the_clients = provider
+            .filter
+            .as_ref()
+            .is_some_and(|filter| matches!(filter.credential, filter_config::Credential::Client { .. }));
+        if takes_the_clients {
+            let message =
+                "no `auth` is set, so the key a client sends is passed on to this provider and to others";
+            findings.warning(key, path, message, "set policies.auth for every provider of the groups");
+        }
+    }
+}
+
 fn ai_groups(
     index: &Index<'_>,
     key: &ObjectKey,
@@ -76,15 +99,20 @@ fn ai_groups(
         ];
     }
     let mut groups = Vec::new();
+    let mut paths = Vec::new();
     for (g, group) in ai.groups.iter().flatten().enumerate() {
         let mut members = Vec::new();
         for (p, named) in group.providers.iter().enumerate() {
             let path = format!("spec.ai.groups[{g}].providers[{p}]");
             let own = named.policies.as_ref().map(|policies| (policies, format!("{path}.policies")));
-            members.extend(resolve(&named.name, &named.provider, own, &path));
+            if let Some(provider) = resolve(&named.name, &named.provider, own, &path) {
+                members.push(provider);
+                paths.push(path);
+            }
         }
         groups.push(members);
     }
+    warn_of_shared_keys(key, paths.iter().zip(groups.iter().flatten()), findings);
     groups
 }
 

@@ -14,6 +14,11 @@ impl Findings {
         self.add(Severity::Error, FindingKind::Invalid, key, path, message.into(), remedy);
     }
 
+    /// The object is in force, but probably not as meant.
+    pub(crate) fn warning(&mut self, key: &ObjectKey, path: &str, message: impl Into<String>, remedy: &str) {
+        self.add(Severity::Warning, FindingKind::Invalid, key, path, message.into(), remedy);
+    }
+
     /// A part of the API that this version does not serve and without which what it stands on is unusable.
     pub(crate) fn not_served(&mut self, key: &ObjectKey, path: &str, what: &str, remedy: &str) {
         self.add(Severity::Error, FindingKind::NotServed, key, path, unsupported(what), remedy);
