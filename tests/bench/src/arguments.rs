@@ -40,10 +40,10 @@ pub(crate) struct Run {
     /// The Envoy program. Default: .venv/bin/envoy, then PATH.
     #[arg(long, env = "WEIR_ENVOY")]
     pub(crate) envoy: Option<PathBuf>,
-    /// Seconds each case is measured, per round and variant. [default: 8, with --quick 2]
+    /// Seconds each case is measured, per round and variant. [default: 4, with --quick 2]
     #[arg(long)]
     seconds: Option<f64>,
-    /// Seconds of load before each measurement. [default: 2, with --quick 0.5]
+    /// Seconds of load before each measurement. [default: 1, with --quick 0.5]
     #[arg(long)]
     warmup: Option<f64>,
     /// Short measurements, to see that all works.
@@ -82,13 +82,13 @@ pub(crate) struct Run {
 impl Run {
     /// Time of each measurement.
     pub(crate) fn duration(&self) -> Duration {
-        Duration::try_from_secs_f64(self.seconds.unwrap_or(if self.quick { 2.0 } else { 8.0 }))
+        Duration::try_from_secs_f64(self.seconds.unwrap_or(if self.quick { 2.0 } else { 4.0 }))
             .unwrap_or_default()
     }
 
     /// Time of load before each measurement.
     pub(crate) fn warmup(&self) -> Duration {
-        Duration::try_from_secs_f64(self.warmup.unwrap_or(if self.quick { 0.5 } else { 2.0 }))
+        Duration::try_from_secs_f64(self.warmup.unwrap_or(if self.quick { 0.5 } else { 1.0 }))
             .unwrap_or_default()
     }
 
