@@ -7,7 +7,7 @@ use testkit::Module;
 /// Envoy's proxy-wasm host offers `env.proxy_*` and nothing else; a module that imports more does not load.
 #[test]
 fn the_wasm_module_imports_only_the_proxy_wasm_abi() {
-    let module = Module::load(&artifact()).unwrap();
+    let module = Module::load(artifact()).unwrap();
     let others: Vec<_> = module.imports().into_iter().filter(|import| !import.is_proxy_wasm()).collect();
     assert!(others.is_empty(), "{others:?}");
 }
