@@ -45,7 +45,7 @@ run: build
 test: build test-rust test-envoy
 
 test-rust: build
-	WEIR_ENVOY="$$(scripts/envoy-binary)" WEIR_FILTERS="$$PWD/dist" WEIR_WASM="$$PWD/dist/weir.wasm" $(CARGO) test --locked --workspace --quiet
+	WEIR_ENVOY="$$(scripts/envoy-binary)" WEIR_FILTERS="$$PWD/dist" WEIR_WASM="$$PWD/dist/weir.wasm" $(CARGO) test --locked --workspace --quiet --no-fail-fast
 
 test-envoy: build
 	WEIR_ENVOY="$$(scripts/envoy-binary)" .venv/bin/python -m pytest tests/envoy $(PYTEST_ARGS)
@@ -72,7 +72,7 @@ bench: build
 	$(CARGO) run --locked --quiet --release -p bench -- --filters dist --envoy "$$(scripts/envoy-binary)" $(BENCH_ARGS)
 
 golden: build
-	WEIR_UPDATE=1 UPDATE_GOLDEN=1 UPDATE_FIXTURES=1 INSTA_UPDATE=always WEIR_FILTERS="$$PWD/dist" $(CARGO) test --locked --workspace --quiet
+	WEIR_UPDATE=1 UPDATE_GOLDEN=1 UPDATE_FIXTURES=1 INSTA_UPDATE=always WEIR_FILTERS="$$PWD/dist" $(CARGO) test --locked --workspace --quiet --no-fail-fast
 
 clean:
 	$(CARGO) clean
