@@ -90,6 +90,11 @@ def gateway(
             ],
         ),
         m.groups(
+            "failover-back",
+            [m.with_key(m.provider("anthropic", port, prefix="/first/v1"), "anthropic")],
+            [m.with_key(m.provider("openai", port, prefix="/second/v1"), "openai")],
+        ),
+        m.groups(
             "failover-refused",
             [m.with_key(m.provider("anthropic", closed_port), "anthropic")],
             [m.with_key(m.provider("openai", port, model="gpt-second", prefix="/second/v1"), "openai")],

@@ -43,6 +43,18 @@ def test_the_second_provider_answers(
 
 
 @both
+def test_an_untouched_body_after_a_translated_one_is_whole(client: Client, provider: Provider, dialect: str) -> None:
+    """One of the two attempts passes the client's bytes on; its length must not be that of the other's translation."""
+    provider.then(FAILURES["500"])
+    dialects.read(dialect, client.ask(dialect, "failover-back", model="m"))
+    first, second = provider.requests
+    assert first.path == "/first/v1/messages" and second.path == "/second/v1/chat/completions"
+    assert first.header("content-length") == str(len(first.body))
+    assert second.header("content-length") == str(len(second.body)) and second.json["model"] == "m"
+    assert second.header("anthropic-version") is None and second.header("x-api-key") is None
+
+
+@both
 def test_a_refused_connection_is_a_failure_too(client: Client, provider: Provider, dialect: str) -> None:
     assert dialects.read(dialect, client.ask(dialect, "failover-refused")).model == "gpt-second"
     [only] = provider.requests

@@ -24,6 +24,8 @@ pub(crate) struct Handoff {
     pub(crate) stream: bool,
     /// The model the client asked for; empty when `invalid`.
     pub(crate) model: String,
+    /// Length of the body in bytes.
+    pub(crate) body_bytes: u64,
     /// Why the request cannot be served anywhere.
     pub(crate) invalid: Option<Invalid>,
 }
@@ -60,6 +62,7 @@ impl Handoff {
             client: Some(self.client.name().into()),
             model: (!self.model.is_empty()).then(|| self.model.as_str().into()),
             stream: self.stream,
+            request_bytes: Some(self.body_bytes),
             invalid: self.invalid.as_ref().map(|invalid| invalid.field.as_str().into()),
             error: self.invalid.as_ref().map(|invalid| invalid.message.as_str().into()),
             ..Record::default()
@@ -77,6 +80,7 @@ impl Handoff {
             path: record.path.as_deref().unwrap_or_default().to_owned(),
             stream: record.stream,
             model: record.model.as_deref().unwrap_or_default().to_owned(),
+            body_bytes: record.request_bytes.unwrap_or_default(),
             invalid: record
                 .invalid
                 .as_deref()

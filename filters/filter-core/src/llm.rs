@@ -146,14 +146,15 @@ impl LlmExchange {
     /// Reads what is needed of the body and publishes it. A body that cannot be read is handed on as
     /// such: only the `provider` filter knows that the request really is for a provider.
     fn inspect(&mut self, host: &mut dyn Host, client: Dialect, body: &[u8]) {
+        let body_bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
         let handoff = match inspect::request(body) {
             Ok(facts) => {
                 if let Some(name) = self.plan.config.model_header.clone() {
                     host.set_header(HeaderMap::Request, &name, &header_value(&facts.model));
                     host.reroute();
                 }
-                let model = facts.model.into_owned();
-                Handoff { client, path: self.path.clone(), stream: facts.stream, model, invalid: None }
+                let (stream, model) = (facts.stream, facts.model.into_owned());
+                Handoff { client, path: self.path.clone(), stream, model, body_bytes, invalid: None }
             }
             Err(error) => {
                 self.drop_claimed_model(host);
@@ -162,6 +163,7 @@ impl LlmExchange {
                     path: self.path.clone(),
                     stream: false,
                     model: String::new(),
+                    body_bytes,
                     invalid: Some(Invalid::new(&error)),
                 }
             }

@@ -38,6 +38,9 @@ pub struct Record<'a> {
     /// The answer is streamed.
     #[serde(default)]
     pub stream: bool,
+    /// Length of the client's request body in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_bytes: Option<u64>,
     /// Tokens, by the provider's count; absent when it gave none (yet).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<RecordedUsage>,

@@ -95,6 +95,7 @@ impl Attempt {
             sent_model: self.sent_model.as_deref().map(Into::into),
             answered_model: facts.model.as_deref().map(Into::into),
             stream: self.handoff.stream,
+            request_bytes: Some(self.handoff.body_bytes),
             usage: facts.usage.map(RecordedUsage::from),
             outcome,
             invalid: self.handoff.invalid.as_ref().map(|invalid| invalid.field.as_str().into()),

@@ -57,12 +57,24 @@ pub(super) fn headers(exchange: &mut ProviderExchange, host: &mut dyn Host, end:
     }
 
     let untouched = client == upstream && sent_model.is_none();
+    if untouched {
+        restore_length(host, handoff.body_bytes);
+    }
     exchange.attempt = Some(Attempt { handoff, upstream, sent_model, wants_usage: true });
     // A request without a body is invalid, so `end` cannot be seen here; skipping is right all the same.
     if untouched || end {
         return HeadersFlow::Continue(BodyMode::Skip);
     }
     HeadersFlow::Continue(BodyMode::Whole { limit: MAX_HELD_REQUEST })
+}
+
+/// Gives an untouched body its own length back: an earlier attempt may have announced that of a translation.
+fn restore_length(host: &mut dyn Host, body_bytes: u64) {
+    let announced = host.header(HeaderMap::Request, "content-length");
+    let own = body_bytes.to_string();
+    if announced.is_some_and(|announced| announced != own) {
+        host.set_header(HeaderMap::Request, "content-length", &own);
+    }
 }
 
 /// Most bytes of a request body this filter holds: more than any limit of the downstream filter, which has bounded the

@@ -1,6 +1,6 @@
 //! Streams that break, and what is known of an exchange while it goes on.
 
-use filter_core::fake_host::{FakeStream, SharedState};
+use filter_core::fake_host::{FakeStream, Passed, SharedState};
 use filter_core::{FilterKind, Outcome, Plan, RECORD_STATE, Record};
 
 use crate::gateway::Gateway;
@@ -93,7 +93,9 @@ fn a_second_attempt_starts_from_the_clients_request() {
     let llm = Plan::compile(FilterKind::Llm, b"").unwrap();
     let body = request(OPENAI, false);
     let mut downstream = FakeStream::start(&llm, &state);
-    downstream.request(&[(":method", "POST"), (":path", path(OPENAI))], &[body.as_bytes()]);
+    let length = body.len().to_string();
+    let sent = [(":method", "POST"), (":path", path(OPENAI)), ("content-length", length.as_str())];
+    downstream.request(&sent, &[body.as_bytes()]);
     let mut headers: Vec<(String, String)> =
         downstream.host.headers[&filter_core::HeaderMap::Request].clone();
     for (upstream, version) in
@@ -102,10 +104,13 @@ fn a_second_attempt_starts_from_the_clients_request() {
         let plan = Plan::compile(FilterKind::Provider, provider(upstream).as_bytes()).unwrap();
         let mut attempt = FakeStream::start(&plan, &state);
         let lent: Vec<(&str, &str)> = headers.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        attempt.request(&lent, &[body.as_bytes()]);
+        let passed = attempt.request(&lent, &[body.as_bytes()]);
+        let Passed::On(sent) = passed else { panic!("{passed:?}") };
         headers = attempt.host.headers[&filter_core::HeaderMap::Request].clone();
         let found = |name: &str| headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         assert_eq!((found(":path"), found("anthropic-version")), (Some(path(upstream)), version));
+        // The length is that of what is sent, not of what an earlier attempt sent.
+        assert_eq!(found("content-length"), Some(sent.len().to_string().as_str()));
         attempt.response(&[(":status", "500")], &[]);
         assert_eq!(record(&state).upstream.as_deref(), Some(upstream));
     }
