@@ -141,10 +141,10 @@ impl StreamWatch {
             self.complete = true;
             return;
         }
-        // Nearly every event of a stream is a piece of text. It ends with a finish reason of null, and such an
-        // event has nothing to tell once the model is known: whatever usage it carries, the event with the
-        // finish reason or a later one carries more.
-        if self.facts.model.is_some() && is_unfinished(data) {
+        let has_usage = value_of(data, &KEYS.usage).is_some_and(|first| first == b'{');
+        // Nearly every event of a stream is a piece of text. It says at its end that the answer goes on, and such an
+        // event has nothing more to tell once the model is known.
+        if !has_usage && self.facts.model.is_some() && is_unfinished(data) {
             return;
         }
         if value_of(data, &KEYS.finish_reason).is_some_and(|first| first == b'"') {
@@ -153,7 +153,6 @@ impl StreamWatch {
         if value_of(data, &KEYS.error).is_some_and(|first| first == b'{') {
             self.failed = true;
         }
-        let has_usage = value_of(data, &KEYS.usage).is_some_and(|first| first == b'{');
         if (has_usage || self.facts.model.is_none())
             && let Ok(found) = facts::<openai_chat::Usage<'_>>(data)
         {
@@ -308,6 +307,20 @@ mod tests {
         assert_eq!(watch.facts.model.as_deref(), Some("m"));
         let usage = watch.facts.usage.unwrap();
         assert_eq!((usage.input_uncached, usage.cache_read, usage.output), (6, 4, 3));
+    }
+
+    /// T-11: OpenRouter's last event carries the usage beside a choice without a finish reason.
+    #[test]
+    fn usage_beside_an_unfinished_choice_counts() {
+        for event in [
+            &br#"{"model":"m","choices":[{"delta":{"content":""},"finish_reason":null}],"usage":{"prompt_tokens":9,"completion_tokens":3}}"#[..],
+            br#"{"usage": {"prompt_tokens":9,"completion_tokens":3},"choices":[{"delta":{},"finish_reason":null}]}"#,
+        ] {
+            let mut watch = StreamWatch::new(Dialect::OpenaiChat);
+            watch.event(None, br#"{"model":"m","choices":[{"delta":{"role":"assistant"},"finish_reason":null}]}"#);
+            watch.event(None, event);
+            assert_eq!(watch.facts.usage.map(|usage| usage.output), Some(3));
+        }
     }
 
     #[test]
