@@ -34,4 +34,56 @@ pub enum Error {
     /// The decoder was used after `finish`, or after the caller's sink refused a frame.
     #[error("decoder is closed: it was finished, or its consumer refused a frame; start a new one")]
     Closed,
+    /// The sender's message is longer than
+    /// [`aws_event_stream::Limits::message_bytes`](crate::aws_event_stream::Limits::message_bytes).
+    #[error(
+        "event stream message is larger than the limit of {limit} bytes; raise the limit if the sender is trusted"
+    )]
+    MessageTooLarge {
+        /// The limit that was exceeded, in bytes.
+        limit: usize,
+    },
+    /// The lengths at the start of a message contradict each other or the format.
+    #[error(
+        "event stream message claims {total} bytes, {headers} of them headers, which cannot be; the sender does not \
+         send an AWS event stream, or bytes were lost on the way"
+    )]
+    BadLength {
+        /// The length of the whole message it claims, in bytes.
+        total: u32,
+        /// The length of its headers it claims, in bytes.
+        headers: u32,
+    },
+    /// A checksum of a message does not match its bytes.
+    #[error(
+        "checksum of the event stream message's {part} does not match; bytes were lost or changed on the way, \
+         so open the stream anew"
+    )]
+    BadChecksum {
+        /// What the checksum covers: `prelude` or `body`.
+        part: &'static str,
+    },
+    /// The headers of a message cannot be read.
+    #[error(
+        "header {index} of the event stream message is malformed; the sender must follow the AWS event stream format"
+    )]
+    BadHeader {
+        /// Which header, counted from 0.
+        index: usize,
+    },
+    /// The input ended inside a message.
+    #[error("event stream ended inside a message, {missing} bytes short at least; open the stream anew")]
+    CutShort {
+        /// How many bytes are missing: of the message, or of its first 12 bytes if not even those were whole.
+        missing: usize,
+    },
+    /// The message cannot be written: a header's name or value, all headers together, or the whole message are longer
+    /// than their length fields can say.
+    #[error("event stream message cannot be written: its {part} has {length} bytes, which is not possible")]
+    UnwritableMessage {
+        /// What is too long, or too short.
+        part: &'static str,
+        /// Its length in bytes.
+        length: usize,
+    },
 }
