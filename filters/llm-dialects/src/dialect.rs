@@ -3,26 +3,52 @@
 use std::fmt;
 
 use crate::hub::{ApiError, Request, Response, StreamEvent};
-use crate::{Error, anthropic, openai_chat};
+use crate::tool_ids;
+use crate::tool_names::ToolNames;
+use crate::{Error, anthropic, bedrock, gemini, openai_chat, openai_responses};
 
 /// A wire format for chat requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// OpenAI chat completions (`/v1/chat/completions`).
     OpenaiChat,
+    /// OpenAI responses (`/v1/responses`).
+    OpenaiResponses,
     /// Anthropic messages (`/v1/messages`).
     AnthropicMessages,
+    /// Gemini `generateContent` and `streamGenerateContent`; model and streaming are in the path.
+    GeminiGenerate,
+    /// Amazon Bedrock `Converse` and `ConverseStream`; model and streaming are in the path.
+    BedrockConverse,
+}
+
+/// How a dialect frames its streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Server-Sent Events.
+    Sse,
+    /// AWS event stream messages.
+    AwsEventStream,
 }
 
 impl Dialect {
     /// Every dialect.
-    pub const ALL: [Self; 2] = [Self::OpenaiChat, Self::AnthropicMessages];
+    pub const ALL: [Self; 5] = [
+        Self::OpenaiChat,
+        Self::OpenaiResponses,
+        Self::AnthropicMessages,
+        Self::GeminiGenerate,
+        Self::BedrockConverse,
+    ];
 
     /// The name used in configuration, logs and docs.
     pub fn name(self) -> &'static str {
         match self {
             Self::OpenaiChat => "openai_chat",
+            Self::OpenaiResponses => "openai_responses",
             Self::AnthropicMessages => "anthropic_messages",
+            Self::GeminiGenerate => "gemini_generate_content",
+            Self::BedrockConverse => "bedrock_converse",
         }
     }
 
@@ -31,26 +57,58 @@ impl Dialect {
         Self::ALL.into_iter().find(|dialect| dialect.name() == name)
     }
 
-    /// Decodes a request body.
+    /// Whether requests name the model, and whether they want a stream, in the path instead of the body.
+    pub fn addresses_in_path(self) -> bool {
+        matches!(self, Self::GeminiGenerate | Self::BedrockConverse)
+    }
+
+    /// How its streams are framed.
+    pub fn framing(self) -> Framing {
+        match self {
+            Self::BedrockConverse => Framing::AwsEventStream,
+            _ => Framing::Sse,
+        }
+    }
+
+    /// `content-type` of its streams.
+    pub fn stream_content_type(self) -> &'static str {
+        match self.framing() {
+            Framing::Sse => "text/event-stream; charset=utf-8",
+            Framing::AwsEventStream => "application/vnd.amazon.eventstream",
+        }
+    }
+
+    /// Decodes a request body. Where [`Self::addresses_in_path`], `model` is empty and `stream` unset.
     ///
     /// # Errors
     /// [`Error::ClientSent`] with the JSON path of what is wrong.
     pub fn decode_request(self, body: &[u8]) -> Result<Request<'_>, Error> {
-        match self {
+        let mut request = match self {
             Self::OpenaiChat => openai_chat::decode_request(body),
+            Self::OpenaiResponses => openai_responses::decode_request(body),
             Self::AnthropicMessages => anthropic::decode_request(body),
-        }
+            Self::GeminiGenerate => return gemini::decode_request(body),
+            Self::BedrockConverse => bedrock::decode_request(body),
+        }?;
+        tool_ids::split_request(&mut request);
+        Ok(request)
     }
 
-    /// Encodes a request body.
+    /// Encodes a request body, after giving tools names that this dialect takes. The names replaced are to be
+    /// restored in the answer.
     ///
     /// # Errors
     /// [`Error::Unsupported`] when this dialect cannot express the request.
-    pub fn encode_request(self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
-        match self {
+    pub fn encode_request(self, request: &mut Request<'_>) -> Result<(Vec<u8>, ToolNames), Error> {
+        let names = ToolNames::replace(request, self);
+        let body = match self {
             Self::OpenaiChat => openai_chat::encode_request(request),
+            Self::OpenaiResponses => openai_responses::encode_request(request),
             Self::AnthropicMessages => anthropic::encode_request(request),
-        }
+            Self::GeminiGenerate => gemini::encode_request(request),
+            Self::BedrockConverse => bedrock::encode_request(request),
+        }?;
+        Ok((body, names))
     }
 
     /// Decodes a whole (not streamed) answer with a 2xx status.
@@ -60,15 +118,23 @@ impl Dialect {
     pub fn decode_response(self, body: &[u8]) -> Result<Response<'_>, Error> {
         match self {
             Self::OpenaiChat => openai_chat::decode_response(body),
+            Self::OpenaiResponses => openai_responses::decode_response(body),
             Self::AnthropicMessages => anthropic::decode_response(body),
+            Self::GeminiGenerate => gemini::decode_response(body),
+            Self::BedrockConverse => bedrock::decode_response(body),
         }
     }
 
     /// Encodes a whole answer. `now` (seconds since 1970) stands in where the source has no time.
     pub fn encode_response(self, response: &Response<'_>, now: u64) -> Vec<u8> {
+        let joined = if self == Self::GeminiGenerate { None } else { tool_ids::join_response(response) };
+        let response = joined.as_ref().unwrap_or(response);
         match self {
             Self::OpenaiChat => openai_chat::encode_response(response, now),
+            Self::OpenaiResponses => openai_responses::encode_response(response, now),
             Self::AnthropicMessages => anthropic::encode_response(response),
+            Self::GeminiGenerate => gemini::encode_response(response, now),
+            Self::BedrockConverse => bedrock::encode_response(response, now),
         }
     }
 
@@ -77,7 +143,10 @@ impl Dialect {
     pub fn decode_error(self, status: u16, body: &[u8]) -> ApiError {
         match self {
             Self::OpenaiChat => openai_chat::decode_error(status, body),
+            Self::OpenaiResponses => openai_responses::decode_error(status, body),
             Self::AnthropicMessages => anthropic::decode_error(status, body),
+            Self::GeminiGenerate => gemini::decode_error(status, body),
+            Self::BedrockConverse => bedrock::decode_error(status, body),
         }
     }
 
@@ -85,7 +154,10 @@ impl Dialect {
     pub fn is_error_body(self, body: &[u8]) -> bool {
         match self {
             Self::OpenaiChat => openai_chat::is_error_body(body),
+            Self::OpenaiResponses => openai_responses::is_error_body(body),
             Self::AnthropicMessages => anthropic::is_error_body(body),
+            Self::GeminiGenerate => gemini::is_error_body(body),
+            Self::BedrockConverse => bedrock::is_error_body(body),
         }
     }
 
@@ -93,7 +165,10 @@ impl Dialect {
     pub fn encode_error(self, error: &ApiError) -> Vec<u8> {
         match self {
             Self::OpenaiChat => openai_chat::encode_error(error),
+            Self::OpenaiResponses => openai_responses::encode_error(error),
             Self::AnthropicMessages => anthropic::encode_error(error),
+            Self::GeminiGenerate => gemini::encode_error(error),
+            Self::BedrockConverse => bedrock::encode_error(error),
         }
     }
 
@@ -102,7 +177,10 @@ impl Dialect {
     pub fn error_status(self, error: &ApiError) -> u16 {
         match self {
             Self::OpenaiChat => openai_chat::error_status(error),
+            Self::OpenaiResponses => openai_responses::error_status(error),
             Self::AnthropicMessages => anthropic::error_status(error),
+            Self::GeminiGenerate => gemini::error_status(error),
+            Self::BedrockConverse => bedrock::error_status(error),
         }
     }
 
@@ -110,7 +188,12 @@ impl Dialect {
     pub fn stream_decoder(self) -> StreamDecoder {
         match self {
             Self::OpenaiChat => StreamDecoder::OpenaiChat(openai_chat::StreamDecoder::default()),
+            Self::OpenaiResponses => {
+                StreamDecoder::OpenaiResponses(openai_responses::StreamDecoder::default())
+            }
             Self::AnthropicMessages => StreamDecoder::AnthropicMessages(anthropic::StreamDecoder::default()),
+            Self::GeminiGenerate => StreamDecoder::GeminiGenerate(gemini::StreamDecoder::default()),
+            Self::BedrockConverse => StreamDecoder::BedrockConverse(bedrock::StreamDecoder::default()),
         }
     }
 
@@ -121,7 +204,12 @@ impl Dialect {
             Self::OpenaiChat => {
                 StreamEncoder::OpenaiChat(openai_chat::StreamEncoder::new(now, include_usage))
             }
+            Self::OpenaiResponses => {
+                StreamEncoder::OpenaiResponses(openai_responses::StreamEncoder::new(now))
+            }
             Self::AnthropicMessages => StreamEncoder::AnthropicMessages(anthropic::StreamEncoder::default()),
+            Self::GeminiGenerate => StreamEncoder::GeminiGenerate(gemini::StreamEncoder::new(now)),
+            Self::BedrockConverse => StreamEncoder::BedrockConverse(bedrock::StreamEncoder::new(now)),
         }
     }
 }
@@ -132,9 +220,10 @@ impl fmt::Display for Dialect {
     }
 }
 
-/// Turns SSE events of one dialect into hub events.
+/// Turns the events of one dialect's stream into hub events.
 ///
-/// Drive it with `event` for each SSE event in order, then `finish` once when the body has ended. After
+/// Drive it with `event` for each SSE event, or AWS event stream message (`name` is then its `:event-type` or
+/// `:exception-type`), in order, then `finish` once when the body has ended. After
 /// an error or an [`StreamEvent::Error`], feed it nothing more.
 #[derive(Debug)]
 pub enum StreamDecoder {
@@ -142,6 +231,12 @@ pub enum StreamDecoder {
     OpenaiChat(openai_chat::StreamDecoder),
     /// Anthropic message events.
     AnthropicMessages(anthropic::StreamDecoder),
+    /// OpenAI response events.
+    OpenaiResponses(openai_responses::StreamDecoder),
+    /// Gemini response chunks.
+    GeminiGenerate(gemini::StreamDecoder),
+    /// Bedrock Converse stream messages.
+    BedrockConverse(bedrock::StreamDecoder),
 }
 
 impl StreamDecoder {
@@ -157,7 +252,10 @@ impl StreamDecoder {
     ) -> Result<(), Error> {
         match self {
             Self::OpenaiChat(decoder) => decoder.event(name, data, sink),
+            Self::OpenaiResponses(decoder) => decoder.event(name, data, sink),
             Self::AnthropicMessages(decoder) => decoder.event(name, data, sink),
+            Self::GeminiGenerate(decoder) => decoder.event(name, data, sink),
+            Self::BedrockConverse(decoder) => decoder.event(name, data, sink),
         }
     }
 
@@ -168,26 +266,41 @@ impl StreamDecoder {
     pub fn finish(&mut self, sink: &mut dyn FnMut(StreamEvent<'_>)) -> Result<(), Error> {
         match self {
             Self::OpenaiChat(decoder) => decoder.finish(sink),
+            Self::OpenaiResponses(decoder) => decoder.finish(sink),
             Self::AnthropicMessages(decoder) => decoder.finish(sink),
+            Self::GeminiGenerate(decoder) => decoder.finish(sink),
+            Self::BedrockConverse(decoder) => decoder.finish(sink),
         }
     }
 }
 
-/// Turns hub events into SSE bytes of one dialect.
+/// Turns hub events into the bytes of one dialect's stream.
 #[derive(Debug)]
 pub enum StreamEncoder {
     /// OpenAI chat completion chunks.
     OpenaiChat(openai_chat::StreamEncoder),
     /// Anthropic message events.
     AnthropicMessages(anthropic::StreamEncoder),
+    /// OpenAI response events.
+    OpenaiResponses(openai_responses::StreamEncoder),
+    /// Gemini response chunks.
+    GeminiGenerate(gemini::StreamEncoder),
+    /// Bedrock Converse stream messages.
+    BedrockConverse(bedrock::StreamEncoder),
 }
 
 impl StreamEncoder {
-    /// Appends the SSE bytes for `event` to `out`.
+    /// Appends the bytes for `event` to `out`.
     pub fn event(&mut self, event: &StreamEvent<'_>, out: &mut Vec<u8>) {
+        let joined =
+            if matches!(self, Self::GeminiGenerate(_)) { None } else { tool_ids::join_event(event) };
+        let event = joined.as_ref().unwrap_or(event);
         match self {
             Self::OpenaiChat(encoder) => encoder.event(event, out),
+            Self::OpenaiResponses(encoder) => encoder.event(event, out),
             Self::AnthropicMessages(encoder) => encoder.event(event, out),
+            Self::GeminiGenerate(encoder) => encoder.event(event, out),
+            Self::BedrockConverse(encoder) => encoder.event(event, out),
         }
     }
 }

@@ -2,6 +2,18 @@
 //!
 //! When client and provider speak the same dialect, unknown fields, key order and white space survive, and
 //! provider prompt caches stay warm.
+//!
+//! [`set_model`] is the common case. [`Object`] changes several top-level fields in one pass, [`Array`] changes
+//! elements of a list inside it; both lend from the body and copy it once, when the edited bytes are written. A body
+//! of 20 MB is scanned, never turned into a tree.
+
+mod array;
+mod object;
+mod text;
+
+pub use array::{Array, MAX_ELEMENTS};
+pub use object::{MAX_MEMBERS, Object};
+pub use text::Text;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;

@@ -66,6 +66,8 @@ pub struct Request<'a> {
     pub metadata: Option<RawJson<'a>>,
     /// Service tier, in the client's words.
     pub service_tier: Option<Cow<'a, str>>,
+    /// How wordy the answer is to be (OpenAI `verbosity`: `low`, `medium`, `high`).
+    pub verbosity: Option<Cow<'a, str>>,
 }
 
 /// Options of a streamed answer.
@@ -161,11 +163,14 @@ pub enum Part<'a> {
     Thinking {
         /// The reasoning text (may be empty when the provider withholds it).
         text: Cow<'a, str>,
-        /// The provider's signature; `None` when the source dialect has none.
+        /// The provider's signature, marked with who signed (see [`crate::signature`]); `None` when the source
+        /// dialect has none.
         signature: Option<Cow<'a, str>>,
     },
-    /// Reasoning the provider encrypted; opaque.
+    /// Reasoning the provider encrypted; opaque. Only Anthropic's models make it.
     RedactedThinking(Cow<'a, str>),
+    /// Where the text part before it is taken from. Answers only; requests drop citations.
+    Citation(Citation<'a>),
     /// The model calls a tool.
     ToolCall(ToolCall<'a>),
     /// The answer of a tool.
@@ -207,6 +212,51 @@ pub struct ToolCall<'a> {
     pub name: Cow<'a, str>,
     /// The arguments.
     pub arguments: Arguments<'a>,
+    /// The provider's signature over the call, marked with who signed (see [`crate::signature`]). Gemini signs
+    /// calls; dialects without a field for it carry it inside the id ([`crate::tool_ids`]).
+    pub signature: Option<Cow<'a, str>>,
+}
+
+/// A source the model cites.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Citation<'a> {
+    /// Address of the source, where it has one.
+    pub url: Option<Cow<'a, str>>,
+    /// Title of the source.
+    pub title: Option<Cow<'a, str>>,
+    /// The words of the source that are cited.
+    pub cited_text: Option<Cow<'a, str>>,
+    /// Where in the answer's text part the citation applies, in characters: start (inclusive), end (exclusive).
+    pub range: Option<(u64, u64)>,
+    /// Which document of the request is cited, counted from 0.
+    pub document: Option<u64>,
+}
+
+impl Citation<'_> {
+    /// The citation with text of its own, to be kept longer than the event it came in.
+    pub fn owned(&self) -> Citation<'static> {
+        let own = |text: &Option<Cow<'_, str>>| text.as_deref().map(|text| Cow::Owned(text.to_owned()));
+        Citation {
+            url: own(&self.url),
+            title: own(&self.title),
+            cited_text: own(&self.cited_text),
+            range: self.range,
+            document: self.document,
+        }
+    }
+}
+
+/// How likely a token was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenLogprob<'a> {
+    /// The token as text.
+    pub token: Cow<'a, str>,
+    /// Its log probability.
+    pub logprob: f64,
+    /// The bytes of the token, where the provider says them.
+    pub bytes: Option<Vec<u8>>,
+    /// The likeliest tokens at this place; their own `top` is empty.
+    pub top: Vec<TokenLogprob<'a>>,
 }
 
 /// Arguments of a tool call. OpenAI carries them as a string which the model may have got wrong, so
@@ -335,6 +385,8 @@ pub struct Response<'a> {
     pub usage: Option<Usage>,
     /// Service tier that was used, in the provider's words.
     pub service_tier: Option<Cow<'a, str>>,
+    /// Log probabilities of the text's tokens, when asked for.
+    pub logprobs: Vec<TokenLogprob<'a>>,
 }
 
 /// Why generation ended.
@@ -365,6 +417,8 @@ pub struct Usage {
     pub cache_read: u64,
     /// Input tokens written to the prompt cache.
     pub cache_write: u64,
+    /// The part of `cache_write` that is kept for an hour instead of five minutes (dearer at Anthropic).
+    pub cache_write_1h: u64,
     /// All generated tokens, reasoning and audio included.
     pub output: u64,
     /// The part of `output` spent on reasoning.
@@ -373,6 +427,10 @@ pub struct Usage {
     pub audio_input: u64,
     /// The part of `output` that is audio.
     pub audio_output: u64,
+    /// The part of the input that is images.
+    pub image_input: u64,
+    /// The part of `output` that is images.
+    pub image_output: u64,
 }
 
 impl Usage {
@@ -457,6 +515,8 @@ pub enum Block<'a> {
         id: Cow<'a, str>,
         /// The tool's name.
         name: Cow<'a, str>,
+        /// As in [`ToolCall::signature`].
+        signature: Option<Cow<'a, str>>,
     },
 }
 
@@ -473,6 +533,10 @@ pub enum Delta<'a> {
     Signature(Cow<'a, str>),
     /// A fragment of a tool call's arguments (JSON text).
     Arguments(Cow<'a, str>),
+    /// A source of the text block so far.
+    Citation(Citation<'a>),
+    /// Log probabilities of the text just added.
+    Logprobs(Vec<TokenLogprob<'a>>),
 }
 
 /// An error as a client is told it, in no dialect yet.

@@ -11,23 +11,24 @@ use serde_json::value::RawValue;
 
 use crate::hub::Usage;
 use crate::json::{Str, is_object};
-use crate::{Dialect, Error, anthropic, openai_chat};
+use crate::{Dialect, Error, anthropic, bedrock, detect, gemini, openai_chat, openai_responses};
 
 /// What routing needs to know of a request. The fields stand in the same place in every dialect that has
 /// them in the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestFacts<'a> {
-    /// The model asked for; not empty.
+    /// The model asked for; empty when the body names none.
     pub model: Cow<'a, str>,
     /// The answer is to be streamed.
     pub stream: bool,
+    /// The client asked for usage in the stream, as OpenAI clients do (`stream_options.include_usage`).
+    pub include_usage: bool,
 }
 
-/// Reads the facts of a chat request.
+/// Reads the facts of a request.
 ///
 /// # Errors
-/// [`Error::ClientSent`] when the body is empty, no JSON object, has no model, or either field has the
-/// wrong type.
+/// [`Error::ClientSent`] when the body is empty, no JSON object, or a field has the wrong type.
 pub fn request(body: &[u8]) -> Result<RequestFacts<'_>, Error> {
     #[derive(Deserialize)]
     struct Top<'a> {
@@ -35,6 +36,13 @@ pub fn request(body: &[u8]) -> Result<RequestFacts<'_>, Error> {
         model: Option<&'a RawValue>,
         #[serde(borrow, default)]
         stream: Option<&'a RawValue>,
+        #[serde(borrow, default)]
+        stream_options: Option<&'a RawValue>,
+    }
+    #[derive(Deserialize)]
+    struct StreamOptions {
+        #[serde(default)]
+        include_usage: Option<bool>,
     }
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(Error::client("", "The request has no body; send a JSON object."));
@@ -48,12 +56,12 @@ pub fn request(body: &[u8]) -> Result<RequestFacts<'_>, Error> {
     }
     let top: Top<'_> = serde_json::from_slice(body).map_err(|error| invalid(&error))?;
     let model: Str<'_> = match top.model {
-        None => return Err(Error::client("model", "you must provide a model parameter")),
+        None => Str::default(),
         Some(raw) => {
             serde_json::from_str(raw.get()).map_err(|_| Error::client("model", "must be a string"))?
         }
     };
-    if model.0.trim().is_empty() {
+    if top.model.is_some() && model.0.trim().is_empty() {
         return Err(Error::client("model", "must not be empty"));
     }
     let stream = match top.stream.map(RawValue::get) {
@@ -61,7 +69,15 @@ pub fn request(body: &[u8]) -> Result<RequestFacts<'_>, Error> {
         Some("true") => true,
         Some(_) => return Err(Error::client("stream", "must be true or false")),
     };
-    Ok(RequestFacts { model: model.0, stream })
+    // Options of another shape are the codec's to refuse.
+    let options = top.stream_options.and_then(|raw| serde_json::from_str::<StreamOptions>(raw.get()).ok());
+    let include_usage = options.and_then(|options| options.include_usage) == Some(true);
+    Ok(RequestFacts { model: model.0, stream, include_usage })
+}
+
+/// The error for a request that names no model where one is needed.
+pub fn missing_model() -> Error {
+    Error::client("model", "you must provide a model parameter")
 }
 
 /// What accounting needs to know of an answer.
@@ -80,7 +96,10 @@ pub struct AnswerFacts {
 pub fn response(dialect: Dialect, body: &[u8]) -> Result<AnswerFacts, Error> {
     match dialect {
         Dialect::OpenaiChat => facts::<openai_chat::Usage<'_>>(body),
+        Dialect::OpenaiResponses => openai_responses::response_facts(body),
         Dialect::AnthropicMessages => facts::<anthropic::Usage>(body),
+        Dialect::GeminiGenerate => gemini::response_facts(body),
+        Dialect::BedrockConverse => bedrock::response_facts(body),
     }
 }
 
@@ -113,7 +132,8 @@ fn where_(error: &serde_json::Error) -> String {
 /// Watches a stream that passes untouched.
 #[derive(Debug)]
 pub struct StreamWatch {
-    dialect: Dialect,
+    /// `None`: not known.
+    dialect: Option<Dialect>,
     /// What is known so far.
     pub facts: AnswerFacts,
     /// The stream has said that it is complete.
@@ -125,14 +145,23 @@ pub struct StreamWatch {
 impl StreamWatch {
     /// A watch at the start of a stream.
     pub fn new(dialect: Dialect) -> Self {
-        Self { dialect, facts: AnswerFacts::default(), complete: false, failed: false }
+        Self { dialect: Some(dialect), ..Self::detect() }
+    }
+
+    /// A watch over a stream of unknown format.
+    pub fn detect() -> Self {
+        Self { dialect: None, facts: AnswerFacts::default(), complete: false, failed: false }
     }
 
     /// Looks at one SSE event. Events that are not of the dialect are none of its business.
     pub fn event(&mut self, name: Option<&[u8]>, data: &[u8]) {
         match self.dialect {
-            Dialect::OpenaiChat => self.openai_chat(data),
-            Dialect::AnthropicMessages => self.anthropic(name, data),
+            None => detect::watch(self, data),
+            Some(Dialect::OpenaiChat) => self.openai_chat(data),
+            Some(Dialect::OpenaiResponses) => openai_responses::watch(self, name, data),
+            Some(Dialect::AnthropicMessages) => self.anthropic(name, data),
+            Some(Dialect::GeminiGenerate) => gemini::watch(self, name, data),
+            Some(Dialect::BedrockConverse) => bedrock::watch(self, name, data),
         }
     }
 
@@ -207,7 +236,8 @@ impl StreamWatch {
         }
     }
 
-    fn merge(&mut self, found: AnswerFacts) {
+    /// Adds what an event said: the first model and the last usage count.
+    pub(crate) fn merge(&mut self, found: AnswerFacts) {
         if self.facts.model.is_none() {
             self.facts.model = found.model;
         }
@@ -257,8 +287,10 @@ mod tests {
     #[test]
     fn request_facts() {
         let facts = request(br#"{"messages":[{"model":"no"}],"stream":true,"model":"gpt-4o"}"#).unwrap();
-        assert_eq!(facts, RequestFacts { model: "gpt-4o".into(), stream: true });
+        assert_eq!(facts, RequestFacts { model: "gpt-4o".into(), stream: true, include_usage: false });
         assert!(matches!(facts.model, Cow::Borrowed(_)));
+        let facts = request(br#"{"stream_options":{"include_usage":true}}"#).unwrap();
+        assert!(facts.include_usage && facts.model.is_empty());
     }
 
     #[test]
@@ -267,7 +299,6 @@ mod tests {
         assert!(message(b"").contains("no body"));
         assert!(message(b"{").contains("not a valid JSON object"));
         assert!(message(b"[]").contains("not a valid JSON object"));
-        assert!(message(b"{}").contains("model parameter"));
         assert!(message(br#"{"model":5}"#).contains("model: must be a string"));
         assert!(message(br#"{"model":" "}"#).contains("must not be empty"));
         assert!(message(br#"{"model":"m","stream":"yes"}"#).contains("stream: must be true or false"));

@@ -1,7 +1,7 @@
 //! LLM dialects: how each provider's API says the same things, and how to get from one to another.
 //!
 //! Translation is a hub, not a web. [`hub`] is the model in the middle; every dialect module
-//! ([`openai_chat`], [`anthropic`]) has six functions or state machines around it:
+//! ([`openai_chat`], [`openai_responses`], [`anthropic`], [`gemini`], [`bedrock`]) has these around it:
 //!
 //! | | from bytes | to bytes |
 //! |---|---|---|
@@ -14,18 +14,30 @@
 //! [`inspect`] reads the few facts routing and accounting need without decoding the rest, and [`edit`]
 //! changes single fields of a body while keeping every other byte, for the same-dialect path.
 //!
+//! [`embeddings`] and [`rerank`] have small hubs of their own; [`count_tokens`] wraps chat requests.
+//!
 //! The crate is sans-I/O: no clock, no randomness, no ABI. The same input always gives the same bytes.
 #![forbid(unsafe_code)]
 
 pub mod anthropic;
+pub mod bedrock;
+pub mod count_tokens;
+pub mod detect;
 pub mod dialect;
 pub mod edit;
+pub mod embeddings;
 mod error;
+pub mod gemini;
 pub mod hub;
 pub mod inspect;
 mod json;
 pub mod openai_chat;
+pub mod openai_responses;
 mod replay;
+pub mod rerank;
+pub mod signature;
+pub mod tool_ids;
+pub mod tool_names;
 
 pub use dialect::Dialect;
 pub use error::Error;

@@ -14,11 +14,26 @@ impl Response<'_> {
             created: self.created,
         });
         let mut index = 0;
-        for part in &self.content {
-            if replay_part(part, index, sink) {
-                sink(StreamEvent::BlockStop { index });
-                index += 1;
+        let mut logprobs = self.logprobs.as_slice();
+        let mut parts = self.content.iter().peekable();
+        while let Some(part) = parts.next() {
+            if !replay_part(part, index, sink) {
+                continue;
             }
+            if matches!(part, Part::Text(_)) {
+                // All of them with the first text: nothing says which token is in which text.
+                let tokens = std::mem::take(&mut logprobs);
+                if !tokens.is_empty() {
+                    sink(StreamEvent::Delta { index, delta: Delta::Logprobs(tokens.to_vec()) });
+                }
+                while let Some(Part::Citation(citation)) =
+                    parts.next_if(|part| matches!(part, Part::Citation(_)))
+                {
+                    sink(StreamEvent::Delta { index, delta: Delta::Citation(citation.clone()) });
+                }
+            }
+            sink(StreamEvent::BlockStop { index });
+            index += 1;
         }
         if let Some(usage) = self.usage {
             sink(StreamEvent::Usage(usage));
@@ -53,7 +68,8 @@ fn replay_part(part: &Part<'_>, index: u32, sink: &mut dyn FnMut(StreamEvent<'_>
         Part::RedactedThinking(data) => start(Block::RedactedThinking(Cow::Borrowed(data)), sink),
         Part::ToolCall(call) => {
             let (id, name) = (Cow::Borrowed(&*call.id), Cow::Borrowed(&*call.name));
-            start(Block::ToolCall { id, name }, sink);
+            let signature = call.signature.as_deref().map(Cow::Borrowed);
+            start(Block::ToolCall { id, name, signature }, sink);
             let arguments = match &call.arguments {
                 Arguments::Json(json) => json.get(),
                 Arguments::Invalid(text) => text,
@@ -64,6 +80,7 @@ fn replay_part(part: &Part<'_>, index: u32, sink: &mut dyn FnMut(StreamEvent<'_>
         | Part::Document { .. }
         | Part::Audio { .. }
         | Part::ToolResult(_)
+        | Part::Citation(_)
         | Part::Foreign { .. } => return false,
     }
     true

@@ -11,12 +11,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use framing::sse::{Decoder, Frame, Limits};
+use llm_dialects::Error;
 use llm_dialects::anthropic::{
     StreamDecoder, StreamEncoder, decode_error, decode_request, decode_response, encode_request,
     encode_response,
 };
 use llm_dialects::hub::{Block, Delta, StopReason, StreamEvent, Usage};
-use llm_dialects::{Dialect, Error};
 use proptest::prelude::*;
 
 fn folder(name: &str) -> PathBuf {
@@ -191,9 +191,11 @@ fn events_of(index: u32, plan: &Planned) -> Vec<StreamEvent<'_>> {
         PlannedKind::Refusal => Block::Refusal,
         PlannedKind::Thinking => Block::Thinking,
         PlannedKind::Redacted => Block::RedactedThinking(Cow::Borrowed("data")),
-        PlannedKind::Tool => {
-            Block::ToolCall { id: Cow::Owned(format!("call_{index}")), name: Cow::Borrowed("tool") }
-        }
+        PlannedKind::Tool => Block::ToolCall {
+            id: Cow::Owned(format!("call_{index}")),
+            name: Cow::Borrowed("tool"),
+            signature: None,
+        },
     };
     let mut events = vec![StreamEvent::BlockStart { index, block }];
     for fragment in &plan.fragments {
@@ -353,7 +355,7 @@ proptest! {
             let at = at.index(body.len());
             body[at] = byte;
             if let Ok(request) = decode_request(&body) {
-                let _ = Dialect::AnthropicMessages.encode_request(&request);
+                let _ = encode_request(&request);
             }
             if let Ok(response) = decode_response(&body) {
                 encode_response(&response);

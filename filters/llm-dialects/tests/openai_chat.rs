@@ -454,7 +454,7 @@ fn turn(role: Role, parts: Vec<Part<'static>>) -> Turn<'static> {
 
 fn call(id: &'static str) -> Part<'static> {
     let arguments = Arguments::Invalid("{}".into());
-    Part::ToolCall(ToolCall { id: id.into(), name: "f".into(), arguments })
+    Part::ToolCall(ToolCall { id: id.into(), name: "f".into(), arguments, signature: None })
 }
 
 fn result(call_id: &'static str, parts: Vec<Part<'static>>, is_error: bool) -> Part<'static> {
@@ -632,6 +632,7 @@ fn answers_of_other_dialects_are_whole() {
         stop_sequence: None,
         usage: None,
         service_tier: None,
+        logprobs: Vec::new(),
     };
     assert_eq!(
         String::from_utf8(encode_response(&response, NOW)).unwrap(),

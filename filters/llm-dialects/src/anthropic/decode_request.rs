@@ -1,21 +1,20 @@
 //! Requests from Anthropic clients.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
-use super::request_wire::{Choice, Format, Message, RawContent, RawRequest, Request, ThinkingConfig, Tool};
-use super::response::arguments_of;
-use super::wire::{Block, Blocks, CacheControl, Field, Source};
+use super::decode_content::{At, Raw, turn};
+use super::request_wire::{Choice, Format, Request, ThinkingConfig, Tool};
+use super::wire::{Blocks, CacheControl, Field};
 use crate::Error;
-use crate::hub::{
-    self, Content, Effort, OutputFormat, Part, Role, Text, Thinking, ToolChoice, ToolResult, Turn,
-};
-use crate::json::Str;
-use crate::json::is_object;
+use crate::hub::{self, Effort, OutputFormat, Text, Thinking, ToolChoice};
+use crate::json::{Str, is_object};
 
 /// Decodes the body of `POST /v1/messages`.
 ///
-/// What the hub has no word for is left out: `citations` and `context` of documents, `transformations` of
+/// Search results become text documents, as do documents made of text blocks. Signatures are taken as they are: they
+/// say themselves whose they are, as this dialect carries those of others.
+///
+/// What the hub has no word for is left out: `citations` and `context` of documents, citations of earlier answers, `transformations` of
 /// images, `display` of thinking, `output_config.effort` next to a thinking budget, and the top-level fields
 /// not named in the [Messages reference](https://platform.claude.com/docs/en/api/messages/create) for
 /// version 2023-06-01 or about billing (`container`, `inference_geo`, `speed`). Content blocks and tools the hub
@@ -24,15 +23,35 @@ use crate::json::is_object;
 /// # Errors
 /// [`Error::ClientSent`] with the JSON path of what is wrong.
 pub fn decode_request(body: &[u8]) -> Result<hub::Request<'_>, Error> {
+    let request = decode(body)?;
+    if request.model.is_empty() {
+        return Err(Error::client("model", "is required and must be a string"));
+    }
+    if request.max_output_tokens.is_none() {
+        return Err(Error::client("max_tokens", "is required: say how many tokens may be generated"));
+    }
+    Ok(request)
+}
+
+/// Decodes a body of which the tokens are to be counted: as [`decode_request`], but `max_tokens` may be missing, and
+/// `model` too, which is then empty (it is in the path at Bedrock).
+///
+/// # Errors
+/// As [`decode_request`].
+pub(crate) fn decode_count_request(body: &[u8]) -> Result<hub::Request<'_>, Error> {
+    decode(body)
+}
+
+fn decode(body: &[u8]) -> Result<hub::Request<'_>, Error> {
     let wire: Request<'_> = serde_json::from_slice(body).map_err(|error| locate(body, &error))?;
     if !is_object(body) {
         return Err(Error::client("", "the body must be a JSON object"));
     }
-    let mut raw = Raw { body, parsed: None };
+    let mut raw = Raw::new(body);
 
-    let model = required(wire.model, || "model".to_owned())?;
-    let Some(max_tokens) = wire.max_tokens else {
-        return Err(Error::client("max_tokens", "is required: say how many tokens may be generated"));
+    let model = match wire.model {
+        Field::Absent => Cow::Borrowed(""),
+        model => required(model, || "model".to_owned())?,
     };
     let messages = wire.messages.unwrap_or_default();
     if messages.is_empty() {
@@ -67,7 +86,7 @@ pub fn decode_request(body: &[u8]) -> Result<hub::Request<'_>, Error> {
         tools,
         tool_choice,
         parallel_tool_calls,
-        max_output_tokens: Some(max_tokens),
+        max_output_tokens: wire.max_tokens,
         temperature: wire.temperature,
         top_p: wire.top_p,
         top_k: wire.top_k,
@@ -79,173 +98,6 @@ pub fn decode_request(body: &[u8]) -> Result<hub::Request<'_>, Error> {
         service_tier: wire.service_tier.into_string(),
         ..hub::Request::default()
     })
-}
-
-/// Where in `messages` a block is.
-#[derive(Clone, Copy)]
-struct At {
-    message: usize,
-    block: Option<usize>,
-    nested: Option<usize>,
-}
-
-impl At {
-    fn message(message: usize) -> Self {
-        Self { message, block: None, nested: None }
-    }
-
-    fn block(self, block: usize) -> Self {
-        Self { block: Some(block), ..self }
-    }
-
-    fn nested(self, nested: usize) -> Self {
-        Self { nested: Some(nested), ..self }
-    }
-
-    /// The JSON path of `name` in this place.
-    fn field(self, name: &str) -> String {
-        let mut path = format!("messages[{}]", self.message);
-        for index in [self.block, self.nested].into_iter().flatten() {
-            // Writing to a String cannot fail.
-            let _ = write!(path, ".content[{index}]");
-        }
-        if !name.is_empty() {
-            path.push('.');
-            path.push_str(name);
-        }
-        path
-    }
-}
-
-/// The body once more, with blocks and tools as bytes. Parsed only when one of them is foreign.
-struct Raw<'a> {
-    body: &'a [u8],
-    parsed: Option<RawRequest<'a>>,
-}
-
-impl<'a> Raw<'a> {
-    fn request(&mut self) -> Option<&RawRequest<'a>> {
-        if self.parsed.is_none() {
-            self.parsed = serde_json::from_slice(self.body).ok();
-        }
-        self.parsed.as_ref()
-    }
-
-    fn block(&mut self, at: At) -> Result<hub::RawJson<'a>, Error> {
-        let found = self.request().and_then(|request| {
-            let block = *request.messages.get(at.message)?.content.0.get(at.block?)?;
-            match at.nested {
-                None => Some(block),
-                Some(nested) => {
-                    let inner: RawContent<'a> = serde_json::from_str(block.get()).ok()?;
-                    inner.content.0.get(nested).copied()
-                }
-            }
-        });
-        found.map(Cow::Borrowed).ok_or_else(|| Error::client(at.field(""), "is not a content block"))
-    }
-
-    fn tool(&mut self, index: usize) -> Result<hub::RawJson<'a>, Error> {
-        let found = self.request().and_then(|request| request.tools.as_ref()?.get(index).copied());
-        found.map(Cow::Borrowed).ok_or_else(|| Error::client(format!("tools[{index}]"), "is not a tool"))
-    }
-}
-
-fn turn<'a>(at: At, message: Message<'a>, raw: &mut Raw<'a>) -> Result<Turn<'a>, Error> {
-    let role = match message.role.as_str() {
-        "user" => Role::User,
-        "assistant" => Role::Assistant,
-        "system" => Role::System,
-        _ => return Err(Error::client(at.field("role"), "must be `user`, `assistant` or `system`")),
-    };
-    let content = match message.content {
-        Blocks::Text(text) => vec![Part::Text(text).into()],
-        Blocks::List(blocks) => {
-            let mut content = Vec::with_capacity(blocks.len());
-            for (i, block) in blocks.into_iter().enumerate() {
-                content.push(content_of(at.block(i), block, raw)?);
-            }
-            content
-        }
-        Blocks::Absent | Blocks::Other => {
-            return Err(Error::client(at.field("content"), "must be a string or an array of content blocks"));
-        }
-    };
-    Ok(Turn { role, name: None, content })
-}
-
-fn content_of<'a>(at: At, mut block: Block<'a>, raw: &mut Raw<'a>) -> Result<Content<'a>, Error> {
-    let cache = block.cache_control.take().map(cache_mark);
-    let part = match block.kind.as_str() {
-        "" => return Err(Error::client(at.field("type"), "is required and must be a string")),
-        kind @ ("image" | "document") => match hub_source(at, kind, std::mem::take(&mut block.source))? {
-            Some(source) if kind == "image" => Part::Image { source, detail: None },
-            Some(source) => Part::Document { source, name: block.title.into_string() },
-            None => foreign(at, block.kind, raw)?,
-        },
-        "tool_use" => Part::ToolCall(hub::ToolCall {
-            id: required(block.id, || at.field("id"))?,
-            name: required(block.name, || at.field("name"))?,
-            arguments: arguments_of(block.input),
-        }),
-        "tool_result" if at.nested.is_none() => Part::ToolResult(tool_result(at, block, raw)?),
-        "tool_result" => {
-            return Err(Error::client(at.field("type"), "cannot be inside another `tool_result`"));
-        }
-        "text" => Part::Text(required(block.text, || at.field("text"))?),
-        "thinking" => Part::Thinking {
-            text: required(block.thinking, || at.field("thinking"))?,
-            signature: block.signature.into_string(),
-        },
-        "redacted_thinking" => Part::RedactedThinking(required(block.data, || at.field("data"))?),
-        _ => foreign(at, block.kind, raw)?,
-    };
-    Ok(Content { part, cache })
-}
-
-fn foreign<'a>(at: At, kind: Field<'a>, raw: &mut Raw<'a>) -> Result<Part<'a>, Error> {
-    Ok(Part::Foreign { kind: kind.into_string().unwrap_or_default(), json: raw.block(at)? })
-}
-
-fn tool_result<'a>(at: At, block: Block<'a>, raw: &mut Raw<'a>) -> Result<ToolResult<'a>, Error> {
-    let content = match block.content {
-        Blocks::Absent => Vec::new(),
-        Blocks::Text(text) => vec![Part::Text(text).into()],
-        Blocks::List(blocks) => {
-            let mut content = Vec::with_capacity(blocks.len());
-            for (i, block) in blocks.into_iter().enumerate() {
-                content.push(content_of(at.nested(i), block, raw)?);
-            }
-            content
-        }
-        Blocks::Other => {
-            return Err(Error::client(at.field("content"), "must be a string or an array of content blocks"));
-        }
-    };
-    Ok(ToolResult {
-        call_id: required(block.tool_use_id, || at.field("tool_use_id"))?,
-        content,
-        is_error: block.is_error == Some(true),
-    })
-}
-
-/// The source of an image or document; `None` when only Anthropic knows such a source.
-fn hub_source<'a>(at: At, kind: &str, source: Source<'a>) -> Result<Option<hub::Source<'a>>, Error> {
-    let Source::Object(source) = source else {
-        return Err(Error::client(at.field("source"), "is required and must be an object"));
-    };
-    let source = match source.kind.as_str() {
-        "" => return Err(Error::client(at.field("source.type"), "is required and must be a string")),
-        "base64" => hub::Source::Base64 {
-            media_type: required(source.media_type, || at.field("source.media_type"))?,
-            data: required(source.data, || at.field("source.data"))?,
-        },
-        "url" => hub::Source::Url(required(source.url, || at.field("source.url"))?),
-        "file" => hub::Source::File(required(source.file_id, || at.field("source.file_id"))?),
-        "text" if kind == "document" => hub::Source::Text(required(source.data, || at.field("source.data"))?),
-        _ => return Ok(None),
-    };
-    Ok(Some(source))
 }
 
 fn system(system: Blocks<'_>) -> Result<Vec<Text<'_>>, Error> {
@@ -343,11 +195,13 @@ fn hub_format(format: Format<'_>) -> Result<OutputFormat<'_>, Error> {
     })
 }
 
-fn cache_mark(control: CacheControl<'_>) -> hub::CacheMark<'_> {
+/// A prompt-cache mark.
+pub(super) fn cache_mark(control: CacheControl<'_>) -> hub::CacheMark<'_> {
     hub::CacheMark { ttl: control.ttl.into_string() }
 }
 
-fn required<'a>(field: Field<'a>, path: impl FnOnce() -> String) -> Result<Cow<'a, str>, Error> {
+/// A string that must be there; `path` says where.
+pub(super) fn required<'a>(field: Field<'a>, path: impl FnOnce() -> String) -> Result<Cow<'a, str>, Error> {
     field.into_string().ok_or_else(|| Error::client(path(), "is required and must be a string"))
 }
 

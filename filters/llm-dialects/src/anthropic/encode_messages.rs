@@ -6,6 +6,7 @@ use super::out::{Block, Blocks, CacheControl, Content, Input, Message, Source};
 use super::{is_anthropic_block, is_blank};
 use crate::Error;
 use crate::hub::{self, Part, Role, Turn};
+use crate::signature::{self, Signer};
 
 const USER: &str = "user";
 const ASSISTANT: &str = "assistant";
@@ -154,12 +155,13 @@ fn assistant_block<'a>(content: &'a hub::Content<'a>, at: Place) -> Result<Optio
         Part::Text(text) | Part::Refusal(text) => {
             Block { kind: "text", text: Some(text), cache_control, ..Block::default() }
         }
-        // Only Anthropic's own thinking is signed, and only signed thinking is accepted back. It can carry
-        // no cache mark.
-        Part::Thinking { text, signature: Some(signature) } if !signature.is_empty() => {
+        // Only what Anthropic's own models signed is accepted back. It can carry no cache mark.
+        Part::Thinking { text, signature } => {
+            let own = signature.as_deref().and_then(|signature| signature::own(Signer::Anthropic, signature));
+            let Some(signature) = own.filter(|signature| !signature.is_empty()) else { return Ok(None) };
             Block { kind: "thinking", thinking: Some(text), signature: Some(signature), ..Block::default() }
         }
-        Part::Thinking { .. } => return Ok(None),
+        Part::Citation(_) => return Ok(None),
         Part::RedactedThinking(data) => {
             Block { kind: "redacted_thinking", data: Some(data), ..Block::default() }
         }
@@ -220,6 +222,7 @@ fn user_block<'a>(content: &'a hub::Content<'a>, at: Place) -> Result<Option<Con
             ..Block::default()
         },
         Part::Foreign { kind, json } => return foreign_block(kind, json, at).map(Some),
+        Part::Citation(_) => return Ok(None),
         Part::Thinking { .. } | Part::RedactedThinking(_) | Part::ToolCall(_) => {
             return Err(Error::client(at.path(), "can only be in an assistant message"));
         }
@@ -311,12 +314,12 @@ fn url_source<'a>(url: &'a str, at: Place) -> Result<Source<'a>, Error> {
     }
 }
 
-/// Ids of OpenAI's files begin with `file-`, those of Anthropic's with `file_`.
+/// Ids of OpenAI's files begin with `file-`, those of Anthropic's with `file_`; Google's are URIs or `files/…`.
 fn file_source(id: &str, at: Place) -> Result<Source<'_>, Error> {
-    if id.starts_with("file-") {
+    if id.starts_with("file-") || id.contains('/') {
         return Err(Error::unsupported(
             at.path(),
-            "Anthropic cannot read a file that was uploaded to OpenAI: send the content as base64",
+            "Anthropic cannot read a file that was uploaded elsewhere: send the content as base64",
         ));
     }
     Ok(Source { kind: "file", media_type: None, data: None, url: None, file_id: Some(id) })

@@ -65,7 +65,8 @@ const SOME_TOOL_INSTRUCTION: &str = "Answer with a call of one of the tools.";
 /// | other user identifiers | the API refuses e-mail addresses and phone numbers |
 /// | seed, penalties, logit bias, metadata, other service tiers, participant names, image detail | no equivalent |
 /// | blank text, blank stop sequences, white space at the end of a final assistant message | the API refuses them |
-/// | unsigned thinking in the history | the API refuses it |
+/// | thinking in the history that is unsigned or signed by others than Anthropic | the API refuses it |
+/// | verbosity, citations in the history | no equivalent |
 /// | cache marks beyond four | those on tools and system are kept first, then the latest in messages |
 /// | thinking | when `max_tokens` leaves no room for 1024 tokens; when the open assistant turn has calls without signed thinking; when a tool call is forced; for models before 3.7 |
 /// | temperature, top_p, top_k | models from 4.7 on refuse them |
@@ -74,7 +75,7 @@ const SOME_TOOL_INSTRUCTION: &str = "Answer with a call of one of the tools.";
 /// | tool choices auto and none without tools | nothing to choose |
 /// | **refused** | |
 /// | more than one answer, log probabilities, audio | [`Error::Unsupported`] |
-/// | URLs of other schemes than http(s), files uploaded to OpenAI, images and documents of types the API does not read | [`Error::Unsupported`] |
+/// | URLs of other schemes than http(s), files uploaded to OpenAI or Google, images and documents of types the API does not read | [`Error::Unsupported`] |
 /// | content and tools only other dialects know | [`Error::Unsupported`] |
 /// | a forced tool call without tools, no message with content | [`Error::ClientSent`] |
 ///
@@ -85,6 +86,33 @@ const SOME_TOOL_INSTRUCTION: &str = "Answer with a call of one of the tools.";
 /// # Errors
 /// As in the last part of the table. Paths count messages without the leading system ones.
 pub fn encode_request(request: &Request<'_>) -> Result<Vec<u8>, Error> {
+    encode(request, |body| body)
+}
+
+/// Encodes the body of `POST /v1/messages/count_tokens`: that of [`encode_request`] without what the endpoint does
+/// not take. <https://platform.claude.com/docs/en/api/messages-count-tokens>
+///
+/// # Errors
+/// As [`encode_request`].
+pub(crate) fn encode_count_request(request: &Request<'_>) -> Result<Vec<u8>, Error> {
+    encode(request, |body| out::Request {
+        max_tokens: None,
+        temperature: None,
+        top_p: None,
+        top_k: None,
+        stop_sequences: Vec::new(),
+        metadata: None,
+        service_tier: None,
+        stream: false,
+        ..body
+    })
+}
+
+/// Encodes a request after `finish` has had a look at it.
+fn encode(
+    request: &Request<'_>,
+    finish: for<'r> fn(out::Request<'r>) -> out::Request<'r>,
+) -> Result<Vec<u8>, Error> {
     refuse(request)?;
     let rules = models::rules(&request.model);
     let mut messages = messages(&request.turns)?;
@@ -122,7 +150,7 @@ pub fn encode_request(request: &Request<'_>) -> Result<Vec<u8>, Error> {
     };
     let body = out::Request {
         model: &request.model,
-        max_tokens,
+        max_tokens: Some(max_tokens),
         system: (!system.is_empty()).then_some(Blocks(system)),
         messages,
         tools,
@@ -151,7 +179,7 @@ pub fn encode_request(request: &Request<'_>) -> Result<Vec<u8>, Error> {
         stream: request.stream.is_some(),
     };
     let mut bytes = Vec::new();
-    out::write_json(&mut bytes, &body);
+    out::write_json(&mut bytes, &finish(body));
     Ok(bytes)
 }
 

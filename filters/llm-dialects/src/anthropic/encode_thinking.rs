@@ -8,7 +8,7 @@ use super::out::{self, Message};
 use crate::hub::{Effort, Request, Thinking, ToolChoice};
 
 /// The smallest thinking budget the API takes.
-const MIN_THINKING_BUDGET: u64 = 1024;
+pub(crate) const MIN_THINKING_BUDGET: u64 = 1024;
 
 /// Thinking as it is asked for.
 pub(super) struct Plan {
@@ -84,7 +84,7 @@ fn kind(kind: &'static str) -> out::Thinking {
 }
 
 /// The thinking budget an effort level stands for.
-fn budget(effort: Effort) -> u64 {
+pub(crate) fn budget(effort: Effort) -> u64 {
     match effort {
         Effort::Minimal | Effort::Low => MIN_THINKING_BUDGET,
         Effort::Medium => 2048,
@@ -95,14 +95,15 @@ fn budget(effort: Effort) -> u64 {
 }
 
 /// The effort level a budget stands for: the smallest whose own budget is as large.
-fn effort_of(tokens: u64) -> Effort {
+pub(crate) fn effort_of(tokens: u64) -> Effort {
     [Effort::Low, Effort::Medium, Effort::High, Effort::XHigh]
         .into_iter()
         .find(|&effort| tokens <= budget(effort))
         .unwrap_or(Effort::Max)
 }
 
-fn effort_name(effort: Effort, rules: &Rules) -> &'static str {
+/// What an effort level is called, for a model of these rules.
+pub(crate) fn effort_name(effort: Effort, rules: &Rules) -> &'static str {
     match effort {
         Effort::Minimal | Effort::Low => "low",
         Effort::Medium => "medium",

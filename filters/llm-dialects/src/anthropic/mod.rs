@@ -6,21 +6,26 @@
 //! whole ([`decode_response`], [`encode_response`]) or as a stream ([`StreamDecoder`], [`StreamEncoder`]); or
 //! it is an error ([`decode_error`], [`encode_error`]).
 
+mod citations;
+mod decode_content;
 mod decode_request;
 mod encode_messages;
 mod encode_request;
-mod encode_thinking;
+pub(crate) mod encode_thinking;
 mod error;
 mod lenient;
-mod models;
+pub(crate) mod models;
 mod out;
 mod request_wire;
 mod response;
 mod stream_decoder;
 mod stream_encoder;
+mod stream_out;
 mod wire;
 
+pub(crate) use decode_request::decode_count_request;
 pub use decode_request::decode_request;
+pub(crate) use encode_request::encode_count_request;
 pub use encode_request::{DEFAULT_MAX_TOKENS, encode_request};
 pub use error::{decode_error, encode_error, error_status, is_error_body};
 pub use response::{decode_response, encode_response};

@@ -22,26 +22,26 @@
 
 /// What may be sent to a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rules {
-    pub(super) sampling: Sampling,
+pub(crate) struct Rules {
+    pub(crate) sampling: Sampling,
     /// How an effort is asked for.
-    pub(super) effort: Ask,
+    pub(crate) effort: Ask,
     /// `thinking: {type: enabled, budget_tokens}` is taken.
-    pub(super) budgets: bool,
+    pub(crate) budgets: bool,
     /// `thinking: {type: adaptive}` is taken.
-    pub(super) adaptive: bool,
+    pub(crate) adaptive: bool,
     /// The effort level `xhigh` is taken.
-    pub(super) xhigh: bool,
-    pub(super) off: Off,
+    pub(crate) xhigh: bool,
+    pub(crate) off: Off,
     /// `tool_choice` of type `any` and `tool` is taken.
-    pub(super) forced_tools: bool,
+    pub(crate) forced_tools: bool,
     /// `max_tokens` that the model takes in any case; `None` for models of others.
-    pub(super) max_output: Option<u64>,
+    pub(crate) max_output: Option<u64>,
 }
 
 /// Which sampling parameters a model takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sampling {
+pub(crate) enum Sampling {
     /// `temperature`, `top_p` and `top_k`.
     Free,
     /// The same, but not `temperature` and `top_p` together.
@@ -52,7 +52,7 @@ pub(super) enum Sampling {
 
 /// How a model is asked to think with some effort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ask {
+pub(crate) enum Ask {
     /// It cannot think.
     Nothing,
     /// `thinking.budget_tokens`.
@@ -63,7 +63,7 @@ pub(super) enum Ask {
 
 /// How thinking is turned off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Off {
+pub(crate) enum Off {
     /// `thinking: {type: disabled}`.
     Disabled,
     /// `thinking: {type: between_tools}`.
@@ -73,7 +73,7 @@ pub(super) enum Off {
 }
 
 /// What `model` takes.
-pub(super) fn rules(model: &str) -> Rules {
+pub(crate) fn rules(model: &str) -> Rules {
     let other = Rules {
         sampling: Sampling::Free,
         effort: Ask::Budget,
@@ -113,6 +113,12 @@ pub(super) fn rules(model: &str) -> Rules {
         Family::Sonnet if version == (5, 5) => Rules { off: Off::BetweenTools, ..newest },
         _ => newest,
     }
+}
+
+/// Major and minor version of a Claude model, for rules of those who serve it besides Anthropic; `None` for models of
+/// others. A Claude model without a version counts as the newest.
+pub(crate) fn version(model: &str) -> Option<(u32, u32)> {
+    Name::parse(model).map(|name| name.version.unwrap_or((u32::MAX, 0)))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

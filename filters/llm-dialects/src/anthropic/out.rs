@@ -5,11 +5,15 @@ use std::borrow::Cow;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
+use super::citations::OutCitation;
+
 /// The body of a request.
 #[derive(serde::Serialize)]
 pub(super) struct Request<'a> {
     pub(super) model: &'a str,
-    pub(super) max_tokens: u64,
+    /// Required, but not where tokens are only counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) max_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) system: Option<Blocks<'a>>,
     pub(super) messages: Vec<Message<'a>>,
@@ -88,6 +92,8 @@ pub(super) struct Block<'a> {
     pub(super) kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) citations: Vec<OutCitation<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) source: Option<Source<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -301,8 +307,18 @@ pub(super) struct Usage {
     pub(super) output_tokens: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) output_tokens_details: Option<OutputTokensDetails>,
+    /// Only there when it says something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cache_creation: Option<CacheCreation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) service_tier: Option<&'static str>,
+}
+
+/// The parts of `cache_creation_input_tokens`.
+#[derive(serde::Serialize)]
+pub(super) struct CacheCreation {
+    pub(super) ephemeral_5m_input_tokens: u64,
+    pub(super) ephemeral_1h_input_tokens: u64,
 }
 
 /// The parts of `output_tokens`.

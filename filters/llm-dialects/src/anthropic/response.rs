@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::citations::{OutCitation, citations};
 use super::encode_messages::input;
 use super::is_anthropic_block;
 use super::out::{self, Block, Content, Id, write_json};
@@ -38,6 +39,7 @@ struct UsageBody<'a> {
     cache_read_input_tokens: Option<u64>,
     output_tokens: Option<u64>,
     output_tokens_details: Option<wire::OutputTokensDetails>,
+    cache_creation: Option<wire::CacheCreation>,
     #[serde(borrow, default)]
     service_tier: Field<'a>,
 }
@@ -51,6 +53,7 @@ impl<'a> UsageBody<'a> {
             cache_read_input_tokens: self.cache_read_input_tokens,
             output_tokens: self.output_tokens,
             output_tokens_details: self.output_tokens_details,
+            cache_creation: self.cache_creation,
         };
         (counts, self.service_tier.into_string())
     }
@@ -62,7 +65,7 @@ struct RawBody<'a> {
     content: RawBlocks<'a>,
 }
 
-/// Decodes an answer. Citations of text are left out; blocks the hub has no word for are kept verbatim.
+/// Decodes an answer. Citations follow the text they belong to, without the place in the source; blocks the hub has no word for are kept verbatim.
 ///
 /// # Errors
 /// [`Error::UpstreamSent`]; its message repeats nothing of the body.
@@ -80,6 +83,7 @@ pub fn decode_response(body: &[u8]) -> Result<Response<'_>, Error> {
     let mut raw: Option<RawBody<'_>> = None;
     let mut content = Vec::with_capacity(blocks.len());
     for (i, block) in blocks.into_iter().enumerate() {
+        let citations = citations(block.citations.filter(|_| block.kind.as_str() == "text"));
         content.push(match known_part(i, block)? {
             Known::Part(part) => part,
             Known::Foreign(kind) => {
@@ -91,6 +95,7 @@ pub fn decode_response(body: &[u8]) -> Result<Response<'_>, Error> {
                 Part::Foreign { kind, json: Cow::Borrowed(json) }
             }
         });
+        content.extend(citations.into_iter().map(Part::Citation));
     }
     let (usage, service_tier) = match wire.usage {
         Some(body) => {
@@ -108,6 +113,7 @@ pub fn decode_response(body: &[u8]) -> Result<Response<'_>, Error> {
         stop_sequence: wire.stop_sequence.into_string(),
         usage,
         service_tier,
+        logprobs: Vec::new(),
     })
 }
 
@@ -115,10 +121,21 @@ pub fn decode_response(body: &[u8]) -> Result<Response<'_>, Error> {
 ///
 /// Refusals become text with the stop reason `refusal`; thinking without a signature gets an empty one (a
 /// client that sends it back sends nothing the API would take, see [`super::encode_request`]); arguments that
-/// are no JSON object become `{"raw_arguments": "<text>"}`. Blocks only other dialects know are dropped, as are
+/// are no JSON object become `{"raw_arguments": "<text>"}`. Signatures keep the mark of who signed. Citations join the
+/// text block they follow, those of sources without an address are dropped, and so are log probabilities. Blocks only other dialects know are dropped, as are
 /// audio and the creation time.
 pub fn encode_response(response: &Response<'_>) -> Vec<u8> {
-    let content: Vec<Content<'_>> = response.content.iter().filter_map(block_of).collect();
+    let mut content: Vec<Content<'_>> = Vec::with_capacity(response.content.len());
+    for part in &response.content {
+        match part {
+            Part::Citation(citation) => {
+                if let Some(Content::Block(block @ Block { kind: "text", .. })) = content.last_mut() {
+                    block.citations.extend(OutCitation::new(citation));
+                }
+            }
+            part => content.extend(block_of(part)),
+        }
+    }
     let calls = response.content.iter().any(|part| matches!(part, Part::ToolCall(_)));
     let refuses = response.content.iter().any(|part| matches!(part, Part::Refusal(_)));
     let body = out::Response {
@@ -202,6 +219,10 @@ pub(super) fn out_usage(usage: &Usage) -> out::Usage {
         output_tokens: usage.output,
         output_tokens_details: (usage.reasoning > 0)
             .then_some(out::OutputTokensDetails { thinking_tokens: usage.reasoning }),
+        cache_creation: (usage.cache_write_1h > 0).then_some(out::CacheCreation {
+            ephemeral_5m_input_tokens: usage.cache_write.saturating_sub(usage.cache_write_1h),
+            ephemeral_1h_input_tokens: usage.cache_write_1h,
+        }),
         service_tier: None,
     }
 }
@@ -223,6 +244,7 @@ fn known_part(index: usize, block: wire::Block<'_>) -> Result<Known<'_>, Error> 
             id: string(block.id, index, "id")?,
             name: string(block.name, index, "name")?,
             arguments: arguments_of(block.input),
+            signature: None,
         }),
         _ => return string(block.kind, index, "type").map(Known::Foreign),
     };
@@ -259,6 +281,7 @@ fn block_of<'a>(part: &'a Part<'a>) -> Option<Content<'a>> {
         | Part::Image { .. }
         | Part::Document { .. }
         | Part::Audio { .. }
+        | Part::Citation(_)
         | Part::ToolResult(_) => return None,
     };
     Some(Content::Block(block))
@@ -280,14 +303,16 @@ mod tests {
             stop_sequence: None,
             usage: None,
             service_tier: Some("flex".into()),
+            logprobs: Vec::new(),
         };
         serde_json::from_slice(&encode_response(&response)).unwrap()
     }
 
     #[test]
     fn answers_of_other_dialects() {
-        let call =
-            |arguments| Part::ToolCall(ToolCall { id: "call_1".into(), name: "look".into(), arguments });
+        let call = |arguments| {
+            Part::ToolCall(ToolCall { id: "call_1".into(), name: "look".into(), arguments, signature: None })
+        };
         let thinking = Part::Thinking { text: "Hm".into(), signature: None };
         let foreign = Part::Foreign { kind: "output_audio".into(), json: empty_object() };
         let body =

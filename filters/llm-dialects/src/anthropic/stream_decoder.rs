@@ -4,7 +4,9 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
+use super::citations::{citation, citations};
 use super::error::error_of_event;
 use super::response::{stop_reason, unreadable};
 use super::wire::{self, Block as WireBlock, ErrorObject, Field};
@@ -13,7 +15,7 @@ use crate::hub::{Block, Delta, StreamEvent, Usage};
 
 /// Turns message events into hub events.
 ///
-/// Blocks of server tools (`server_tool_use`, `*_tool_result`) and citations have no hub event and are left
+/// Blocks of server tools (`server_tool_use`, `*_tool_result`) have no hub event and are left
 /// out; hub indices stay contiguous. Unknown events and deltas are ignored, as the API asks of its clients. A
 /// block that is still open when the next one starts or generation ends is closed.
 #[derive(Debug, Default)]
@@ -105,6 +107,8 @@ struct WireDelta<'a> {
     thinking: Field<'a>,
     #[serde(borrow)]
     signature: Field<'a>,
+    #[serde(borrow)]
+    citation: Option<&'a RawValue>,
     #[serde(borrow)]
     stop_reason: Field<'a>,
     #[serde(borrow)]
@@ -207,6 +211,9 @@ impl StreamDecoder {
             "text" => {
                 let index = self.open_hub_block(Block::Text, sink);
                 emit(index, Delta::Text, block.text.as_str(), sink);
+                for citation in citations(block.citations) {
+                    sink(StreamEvent::Delta { index, delta: Delta::Citation(citation) });
+                }
                 Kind::Text { index }
             }
             "thinking" => {
@@ -224,7 +231,7 @@ impl StreamDecoder {
                 let name =
                     block.name.into_string().ok_or_else(|| Error::upstream("a tool use without a name"))?;
                 let input = block.input.map(|input| input.get()).filter(|input| !is_empty_object(input));
-                let index = self.open_hub_block(Block::ToolCall { id, name }, sink);
+                let index = self.open_hub_block(Block::ToolCall { id, name, signature: None }, sink);
                 Kind::ToolCall { index, input: input.map(Box::from) }
             }
             _ => Kind::Foreign,
@@ -243,6 +250,11 @@ impl StreamDecoder {
         let delta = delta.ok_or_else(|| Error::upstream("`content_block_delta` without a delta"))?;
         match (&mut open.kind, delta.kind.as_str()) {
             (Kind::Text { index }, "text_delta") => emit(*index, Delta::Text, delta.text.as_str(), sink),
+            (Kind::Text { index }, "citations_delta") => {
+                if let Some(citation) = delta.citation.and_then(citation) {
+                    sink(StreamEvent::Delta { index: *index, delta: Delta::Citation(citation) });
+                }
+            }
             (Kind::Thinking { index }, "thinking_delta") => {
                 emit(*index, Delta::Thinking, delta.thinking.as_str(), sink);
             }
@@ -260,7 +272,7 @@ impl StreamDecoder {
             (_, "text_delta" | "thinking_delta" | "signature_delta" | "input_json_delta") => {
                 return Err(Error::upstream("a delta that does not fit its block"));
             }
-            // Citations, and whatever comes next.
+            // Whatever comes next.
             _ => {}
         }
         Ok(())

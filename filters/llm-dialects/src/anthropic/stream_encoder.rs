@@ -7,11 +7,15 @@ use std::collections::VecDeque;
 use framing::sse;
 use serde::Serialize;
 
+use super::citations::OutCitation;
 use super::error::ErrorBody;
 use super::is_blank;
 use super::out::{self, Block as OutBlock, Id, write_json};
 use super::response::{out_usage, stop_reason_name};
-use crate::hub::{Block, Delta, StopReason, StreamEvent, Usage};
+use super::stream_out::{
+    Bare, BlockDelta, BlockStart, BlockStop, MessageDelta, MessageStart, OutDelta, Stop,
+};
+use crate::hub::{Block, Citation, Delta, StopReason, StreamEvent, Usage};
 
 /// Turns hub events into message events.
 ///
@@ -23,6 +27,7 @@ use crate::hub::{Block, Delta, StopReason, StreamEvent, Usage};
 ///   held until it is its turn.
 /// * A text or thinking block begins with its first text, so one that stays empty is not sent at all.
 /// * Arguments that stay blank are sent as `{}`; refusals as text.
+/// * Citations follow the text they belong to as `citations_delta`, where their source has an address.
 /// * A signature is sent whole, at the end of its block, since clients replace rather than append it. A thinking
 ///   block without one gets none.
 /// * `message_delta` waits for the end, because usage may come after the stop reason. It has the totals of all
@@ -58,6 +63,8 @@ struct Pending {
     kind: Kind,
     /// What came while other blocks were open.
     held: String,
+    /// Citations that came before their text was sent.
+    citations: Vec<Citation<'static>>,
     signature: String,
     /// `content_block_start` is sent.
     opened: bool,
@@ -73,71 +80,6 @@ enum Kind {
     Thinking,
     Redacted { data: String },
     ToolCall { id: String, name: String },
-}
-
-#[derive(Serialize)]
-struct MessageStart<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    message: out::Response<'a>,
-}
-
-#[derive(Serialize)]
-struct BlockStart<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    index: u32,
-    content_block: OutBlock<'a>,
-}
-
-#[derive(Serialize)]
-struct BlockDelta<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    index: u32,
-    delta: OutDelta<'a>,
-}
-
-#[derive(Default, Serialize)]
-struct OutDelta<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    thinking: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    signature: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    partial_json: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct BlockStop {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    index: u32,
-}
-
-#[derive(Serialize)]
-struct MessageDelta<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    delta: Stop<'a>,
-    usage: out::Usage,
-}
-
-#[derive(Serialize)]
-struct Stop<'a> {
-    stop_reason: &'static str,
-    stop_sequence: Option<&'a str>,
-}
-
-/// An event without fields: `ping`, `message_stop`.
-#[derive(Serialize)]
-struct Bare {
-    #[serde(rename = "type")]
-    kind: &'static str,
 }
 
 impl StreamEncoder {
@@ -199,7 +141,7 @@ impl StreamEncoder {
             }
             Block::Thinking => Kind::Thinking,
             Block::RedactedThinking(data) => Kind::Redacted { data: data.to_string() },
-            Block::ToolCall { id, name } => {
+            Block::ToolCall { id, name, .. } => {
                 self.calls = true;
                 Kind::ToolCall { id: id.to_string(), name: name.to_string() }
             }
@@ -208,6 +150,7 @@ impl StreamEncoder {
             hub_index,
             kind,
             held: String::new(),
+            citations: Vec::new(),
             signature: String::new(),
             opened: false,
             filled: false,
@@ -228,7 +171,14 @@ impl StreamEncoder {
                 block.signature.push_str(signature);
                 return;
             }
-            // The hub keeps deltas and blocks in step.
+            (Kind::Text, Delta::Citation(citation)) => {
+                block.citations.push(citation.owned());
+                if position == 0 && block.held.is_empty() {
+                    self.send_citations(out);
+                }
+                return;
+            }
+            // The hub keeps deltas and blocks in step. Log probabilities have no event here.
             _ => return,
         };
         if text.is_empty() {
@@ -237,6 +187,7 @@ impl StreamEncoder {
         if position == 0 {
             self.open_front(out);
             self.send_delta(text, out);
+            self.send_citations(out);
         } else {
             block.held.push_str(text);
         }
@@ -258,6 +209,7 @@ impl StreamEncoder {
             if !held.is_empty() {
                 self.send_delta(&held, out);
             }
+            self.send_citations(out);
             if !stopped {
                 return;
             }
@@ -307,6 +259,20 @@ impl StreamEncoder {
             Kind::Redacted { .. } => return,
         };
         self.send_block_delta(delta, out);
+    }
+
+    /// Sends the citations of the first block, once it is open.
+    fn send_citations(&mut self, out: &mut Vec<u8>) {
+        let Some(front) = self.blocks.front_mut().filter(|front| front.opened) else { return };
+        for citation in std::mem::take(&mut front.citations) {
+            let citation = OutCitation::new(&citation);
+            if citation.is_some() {
+                self.send_block_delta(
+                    OutDelta { kind: "citations_delta", citation, ..OutDelta::default() },
+                    out,
+                );
+            }
+        }
     }
 
     fn send_block_delta(&mut self, delta: OutDelta<'_>, out: &mut Vec<u8>) {
@@ -379,7 +345,7 @@ mod tests {
     fn overlapping_calls_are_sent_one_after_another() {
         let call = |index, id: &'static str| StreamEvent::BlockStart {
             index,
-            block: Block::ToolCall { id: id.into(), name: "look".into() },
+            block: Block::ToolCall { id: id.into(), name: "look".into(), signature: None },
         };
         let more =
             |index, text: &'static str| StreamEvent::Delta { index, delta: Delta::Arguments(text.into()) };

@@ -23,12 +23,18 @@ pub(super) enum Source<'a> {
     Absent,
     /// An object.
     Object(SourceObject<'a>),
-    /// Any other JSON value; `search_result` blocks have a string here.
+    /// A string, as `search_result` blocks have it.
+    Text(Cow<'a, str>),
+    /// Any other JSON value.
     Other,
 }
 
 impl<'de> Lenient<'de> for Source<'de> {
     const OTHER: Self = Self::Other;
+
+    fn text(text: Cow<'de, str>) -> Self {
+        Self::Text(text)
+    }
 
     fn map<A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
         SourceObject::deserialize(MapAccessDeserializer::new(map)).map(Self::Object)
@@ -55,6 +61,8 @@ pub(super) struct SourceObject<'a> {
     pub(super) url: Field<'a>,
     #[serde(borrow)]
     pub(super) file_id: Field<'a>,
+    #[serde(borrow)]
+    pub(super) content: Blocks<'a>,
 }
 
 /// Content that is a string or an array of blocks.
@@ -102,6 +110,9 @@ pub(super) struct Block<'a> {
     pub(super) kind: Field<'a>,
     #[serde(borrow)]
     pub(super) text: Field<'a>,
+    /// Of a text in an answer, its sources; of a document in a request, whether it may be cited.
+    #[serde(borrow)]
+    pub(super) citations: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) source: Source<'a>,
     #[serde(borrow)]
@@ -144,6 +155,7 @@ pub(crate) struct Usage {
     pub(super) cache_read_input_tokens: Option<u64>,
     pub(super) output_tokens: Option<u64>,
     pub(super) output_tokens_details: Option<OutputTokensDetails>,
+    pub(super) cache_creation: Option<CacheCreation>,
 }
 
 impl From<Usage> for hub::Usage {
@@ -157,14 +169,32 @@ impl Usage {
     /// what has not changed since `message_start`. Counts are totals, never increments.
     pub(crate) fn over(&self, before: hub::Usage) -> hub::Usage {
         let reasoning = self.output_tokens_details.as_ref().and_then(|parts| parts.thinking_tokens);
+        let written = self.cache_creation.as_ref().and_then(CacheCreation::total);
+        let for_an_hour = self.cache_creation.as_ref().and_then(|parts| parts.ephemeral_1h_input_tokens);
         hub::Usage {
             input_uncached: self.input_tokens.unwrap_or(before.input_uncached),
             cache_read: self.cache_read_input_tokens.unwrap_or(before.cache_read),
-            cache_write: self.cache_creation_input_tokens.unwrap_or(before.cache_write),
+            cache_write: self.cache_creation_input_tokens.or(written).unwrap_or(before.cache_write),
+            cache_write_1h: for_an_hour.unwrap_or(before.cache_write_1h),
             output: self.output_tokens.unwrap_or(before.output),
             reasoning: reasoning.unwrap_or(before.reasoning),
             ..before
         }
+    }
+}
+
+/// The parts of `cache_creation_input_tokens`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CacheCreation {
+    pub(super) ephemeral_5m_input_tokens: Option<u64>,
+    pub(super) ephemeral_1h_input_tokens: Option<u64>,
+}
+
+impl CacheCreation {
+    fn total(&self) -> Option<u64> {
+        let parts = [self.ephemeral_5m_input_tokens, self.ephemeral_1h_input_tokens];
+        parts.into_iter().flatten().reduce(u64::saturating_add)
     }
 }
 

@@ -157,6 +157,7 @@ fn tool_call<'a>(at: At, index: usize, call: ToolCall<'a>) -> Result<hub::ToolCa
         id: required(call.id, || field("id"))?,
         name: required(function.name, || field("function.name"))?,
         arguments: wire::arguments(function.arguments.unwrap_or_default().0),
+        signature: None,
     })
 }
 

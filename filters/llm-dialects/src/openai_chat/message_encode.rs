@@ -318,9 +318,9 @@ fn user_part<'r>(turn: usize, piece: usize, part: &'r Part<'_>) -> Result<OutPar
                     file_data: Some(DataUrl { media_type, data }),
                     file_id: None,
                 },
-                // Anthropic's ids; OpenAI's have a hyphen.
-                Source::File(id) if id.starts_with("file_") => {
-                    return Err(refused(turn, piece, part, "uploaded to Anthropic: send it inline"));
+                // Anthropic's ids, and Google's URIs and names; OpenAI's have a hyphen and no slash.
+                Source::File(id) if id.starts_with("file_") || id.contains('/') => {
+                    return Err(refused(turn, piece, part, "uploaded elsewhere: send it inline"));
                 }
                 Source::File(id) => OutFile { filename: name, file_data: None, file_id: Some(id) },
                 Source::Url(_) | Source::Text(_) => {
@@ -347,6 +347,7 @@ fn refused(turn: usize, piece: usize, part: &Part<'_>, how: &str) -> Error {
         Part::Thinking { .. } | Part::RedactedThinking(_) => "reasoning",
         Part::ToolCall(_) => "tool call",
         Part::ToolResult(_) => "tool result",
+        Part::Citation(_) => "citation",
         Part::Foreign { kind, .. } => kind,
     };
     Error::unsupported(

@@ -10,12 +10,18 @@
 //! | `thinking_blocks` | assistant message, delta | LiteLLM: reasoning with its signature, for replay |
 //! | `cache_control` | messages, content parts, tools | clients that mean Anthropic models |
 //! | `top_k` | request | vLLM and others |
+//! | `content` of `annotations[].url_citation` | message, delta | OpenRouter: what the source says |
+//! | `content` in pieces, with `thinking` (read) | message, delta | Mistral |
 //! | `cache_write_tokens` | `usage.prompt_tokens_details` | OpenRouter |
+//! | `image_tokens` | `usage.prompt_tokens_details`, `usage.completion_tokens_details` | OpenRouter, xAI |
+//! | `x_groq.usage` (read) | last chunk | Groq |
 //!
 //! What a request loses on its way is listed at [`decode_request`] and [`encode_request`].
 
+mod annotations;
 mod data_url;
 mod error;
+mod logprobs;
 mod message_decode;
 mod message_encode;
 mod models;
@@ -23,6 +29,7 @@ mod request_decode;
 mod request_encode;
 mod request_wire;
 mod response;
+mod said;
 mod stream_decode;
 mod stream_encode;
 mod usage;

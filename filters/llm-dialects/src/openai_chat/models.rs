@@ -8,6 +8,8 @@
 //! | OpenAI GPT-5.2 and later | `max_completion_tokens` | no | up to `xhigh`; with tools only `none` |
 //! | every other name, `gpt-oss` included | `max_tokens` | yes | up to `high` |
 //!
+//! `verbosity` came with GPT-5; no other model takes it.
+//!
 //! `max_tokens` is deprecated at OpenAI, and refused by its reasoning models
 //! (<https://platform.openai.com/docs/api-reference/chat/create>). Elsewhere it is the one everybody takes:
 //! Mistral answers 422 to `max_completion_tokens`, Ollama and llama.cpp overlook it; vLLM, Groq and
@@ -32,6 +34,8 @@ pub(super) struct Rules {
     pub(super) effort: Option<Effort>,
     /// With tools, `reasoning_effort` has to be `none`.
     pub(super) tools_without_effort: bool,
+    /// `verbosity` is taken.
+    pub(super) verbosity: bool,
 }
 
 /// What `model` takes.
@@ -41,6 +45,7 @@ pub(super) fn rules(model: &str) -> Rules {
         sampling: false,
         effort: Some(effort),
         tools_without_effort: effort > Effort::High,
+        verbosity: false,
     };
     let model = model.to_ascii_lowercase();
     let words = || model.split(['/', ':', '_', ' ']);
@@ -53,9 +58,10 @@ pub(super) fn rules(model: &str) -> Rules {
                 sampling: true,
                 effort: None,
                 tools_without_effort: false,
+                verbosity: false,
             },
-            _ if version < (5, 2) => reasoning(Effort::High),
-            _ => reasoning(Effort::XHigh),
+            _ if version < (5, 2) => Rules { verbosity: true, ..reasoning(Effort::High) },
+            _ => Rules { verbosity: true, ..reasoning(Effort::XHigh) },
         };
     }
     let is_o = |word: &str| word.strip_prefix('o').is_some_and(|rest| version(rest).is_some());
@@ -67,6 +73,7 @@ pub(super) fn rules(model: &str) -> Rules {
         sampling: true,
         effort: Some(Effort::High),
         tools_without_effort: false,
+        verbosity: false,
     }
 }
 
@@ -119,6 +126,8 @@ mod tests {
         ] {
             let rules = rules(model);
             assert_eq!(rules.tools_without_effort, expected == xhigh, "{model}");
+            let gpt_5 = model.to_lowercase().contains("gpt-5") && expected != old || model == "gpt-6";
+            assert_eq!(rules.verbosity, gpt_5, "{model}");
             assert_eq!((rules.max_completion_tokens, rules.sampling, rules.effort), expected, "{model}");
         }
     }

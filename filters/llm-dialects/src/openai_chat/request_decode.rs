@@ -19,7 +19,7 @@ use crate::{Error, hub::RawJson};
 /// `thinking_blocks` over `reasoning_content`.
 ///
 /// What the hub has no word for is left out: `audio` and `modalities` (spoken answers), `prediction`,
-/// `store`, `verbosity`, `prompt_cache_key`, `prompt_cache_retention`, `web_search_options`, `name` of a
+/// `store`, `prompt_cache_key`, `prompt_cache_retention`, `web_search_options`, `name` of a
 /// system message before the first turn, empty strings as content, and every top-level field OpenAI does
 /// not document. `tool_choice` `auto` and `none` and `parallel_tool_calls` mean nothing without tools and
 /// are left out then. Content parts and tools of unknown types are kept verbatim as `Foreign`.
@@ -75,6 +75,7 @@ pub fn decode_request(body: &[u8]) -> Result<hub::Request<'_>, Error> {
         user: request.safety_identifier.or(request.user).map(|Str(user)| user),
         metadata: request.metadata.map(Cow::Borrowed),
         service_tier: request.service_tier.map(|Str(tier)| tier),
+        verbosity: request.verbosity.map(|Str(verbosity)| verbosity),
     })
 }
 

@@ -29,7 +29,8 @@ const SCHEMA_NAME: &str = "response";
 /// | in the hub | becomes |
 /// |---|---|
 /// | prompt-cache marks, `top_k` | left out |
-/// | thinking, redacted thinking | left out: only the provider that signed it can read it |
+/// | thinking, redacted thinking, signatures over tool calls | left out, whoever signed: this dialect has no field for them, and those who read `reasoning_content` of earlier turns do without |
+/// | verbosity, models before GPT-5 and those of others | left out: they refuse it |
 /// | thinking budget | `reasoning_effort` `low` up to 1024 tokens, `medium` up to 2048, `high` above |
 /// | an effort above what the model takes | the highest it takes: `high`, or `xhigh` from GPT-5.2 on |
 /// | any thinking, models that do not reason | left out |
@@ -52,7 +53,7 @@ const SCHEMA_NAME: &str = "response";
 /// with usage.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for documents given by URL or uploaded to Anthropic, images given by file id, anything but text, refusals
+/// [`Error::Unsupported`] for documents given by URL or uploaded to Anthropic or Google, images given by file id, anything but text, refusals
 /// and tool calls in an assistant turn, and content and tools only another dialect knows;
 /// [`Error::ClientSent`] when no message has content. Paths count turns.
 pub fn encode_request(request: &hub::Request<'_>) -> Result<Vec<u8>, Error> {
@@ -87,6 +88,7 @@ pub fn encode_request(request: &hub::Request<'_>) -> Result<Vec<u8>, Error> {
             request.thinking.and_then(|thinking| reasoning_effort(thinking, &rules))
         },
         response_format: request.output_format.as_ref().map(OutResponseFormat::from),
+        verbosity: request.verbosity.as_deref().filter(|_| rules.verbosity),
         user: request.user.as_deref().filter(|user| user.len() <= MAX_USER_LENGTH),
         metadata: request.metadata.as_deref(),
         service_tier: request.service_tier.as_deref().map(|tier| match tier {
@@ -140,6 +142,8 @@ struct OutRequest<'r> {
     reasoning_effort: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_format: Option<OutResponseFormat<'r>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verbosity: Option<&'r str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<&'r str>,
     #[serde(skip_serializing_if = "Option::is_none")]

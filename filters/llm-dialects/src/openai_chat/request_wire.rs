@@ -38,6 +38,8 @@ pub(super) struct Request<'a> {
     pub(super) reasoning_effort: Option<Str<'a>>,
     #[serde(borrow)]
     pub(super) response_format: Option<ResponseFormat<'a>>,
+    #[serde(borrow)]
+    pub(super) verbosity: Option<Str<'a>>,
     pub(super) stream: Option<bool>,
     pub(super) stream_options: Option<StreamOptions>,
     #[serde(borrow)]

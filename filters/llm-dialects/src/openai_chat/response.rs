@@ -4,11 +4,14 @@ use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
+use super::annotations::{self, OutAnnotation};
+use super::logprobs::{self, OutLogprobs};
+use super::said::{Said, Word, Words};
 use super::usage::{OutUsage, Usage};
 use super::wire::{
-    self, FirstChoice, OutThinkingBlock, OutToolCall, Scalar, TextOr, ThinkingBlock, append, non_empty,
-    write_json,
+    self, FirstChoice, OutThinkingBlock, OutToolCall, Scalar, ThinkingBlock, append, write_json,
 };
 use crate::Error;
 use crate::hub::{self, Part, StopReason};
@@ -35,7 +38,9 @@ struct Response<'a> {
 struct Choice<'a> {
     index: Option<u64>,
     #[serde(borrow)]
-    message: Option<Message<'a>>,
+    message: Option<Said<'a>>,
+    #[serde(borrow)]
+    logprobs: Option<&'a RawValue>,
     #[serde(borrow)]
     finish_reason: Option<Str<'a>>,
 }
@@ -46,48 +51,11 @@ impl wire::Choice for Choice<'_> {
     }
 }
 
-#[derive(Debug, Deserialize)]
-struct Message<'a> {
-    #[serde(borrow)]
-    content: Option<TextOr<'a, Vec<ContentPart<'a>>>>,
-    #[serde(borrow)]
-    refusal: Option<Str<'a>>,
-    #[serde(borrow)]
-    reasoning_content: Option<Str<'a>>,
-    #[serde(borrow)]
-    reasoning: Option<Scalar<'a>>,
-    #[serde(borrow)]
-    thinking_blocks: Option<Vec<ThinkingBlock<'a>>>,
-    #[serde(borrow)]
-    tool_calls: Option<Vec<ToolCall<'a>>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ContentPart<'a> {
-    #[serde(borrow)]
-    text: Option<Str<'a>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ToolCall<'a> {
-    #[serde(borrow)]
-    id: Option<Str<'a>>,
-    #[serde(borrow)]
-    function: Option<Function<'a>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Function<'a> {
-    #[serde(borrow)]
-    name: Option<Str<'a>>,
-    #[serde(borrow)]
-    arguments: Option<Str<'a>>,
-}
-
 /// Decodes the body of a chat completion.
 ///
 /// Only the first choice is read. Reasoning is taken from `thinking_blocks`, else `reasoning_content`, else
-/// `reasoning`. Left out: `logprobs`, `annotations`, `audio`, `system_fingerprint`. A finish reason the API
+/// `reasoning`, and from `content` in pieces. Left out: annotations other than `url_citation`, `audio`,
+/// `system_fingerprint`. A finish reason the API
 /// does not document counts as the end of the turn; with tool calls, the turn ends for them. Calls without
 /// id are given one made from the id of the answer.
 ///
@@ -112,7 +80,7 @@ pub fn decode_response(body: &[u8]) -> Result<hub::Response<'_>, Error> {
         return Err(Error::upstream("a chat completion with status 200 ended with an error"));
     }
     let id = response.id.unwrap_or_default().0;
-    let content = content(message, &id)?;
+    let content = content(message.words(), &id)?;
     let calls_tools = content.iter().any(|part| matches!(part, Part::ToolCall(_)));
     Ok(hub::Response {
         stop: stop_reason(&reason, calls_tools),
@@ -123,6 +91,7 @@ pub fn decode_response(body: &[u8]) -> Result<hub::Response<'_>, Error> {
         stop_sequence: None,
         usage: response.usage.map(hub::Usage::from),
         service_tier: response.service_tier.map(|Str(tier)| tier),
+        logprobs: logprobs::tokens(choice.logprobs),
     })
 }
 
@@ -133,34 +102,44 @@ pub(super) fn unreadable(error: &serde_json::Error) -> Error {
     Error::upstream(format!("it {what} (line {}, column {})", error.line(), error.column()))
 }
 
-fn content<'a>(message: Message<'a>, id: &str) -> Result<Vec<Part<'a>>, Error> {
+fn content<'a>(words: Words<'a>, id: &str) -> Result<Vec<Part<'a>>, Error> {
+    let thinking = |text| Part::Thinking { text, signature: None };
     let mut parts = Vec::with_capacity(2);
-    match message.thinking_blocks.filter(|blocks| !blocks.is_empty()) {
-        Some(blocks) => parts.extend(blocks.into_iter().filter_map(ThinkingBlock::into_part)),
-        None => {
-            let text = non_empty(message.reasoning_content)
-                .or_else(|| message.reasoning.and_then(Scalar::into_text));
-            parts.extend(text.map(|text| Part::Thinking { text, signature: None }));
+    if words.thinking_blocks.is_empty() {
+        parts.extend(words.reasoning.map(thinking));
+    } else {
+        parts.extend(words.thinking_blocks.into_iter().filter_map(ThinkingBlock::into_part));
+    }
+    // Where the last text part begins in the message, in characters, and where it ends.
+    let (mut start, mut end) = (0, 0);
+    let cited = !words.annotations.is_empty();
+    for word in words.content {
+        match word {
+            Word::Text(text) => {
+                if cited {
+                    start = end;
+                    end += annotations::characters(&text);
+                }
+                parts.push(Part::Text(text));
+            }
+            Word::Thinking(text) => parts.push(thinking(text)),
         }
     }
-    match message.content {
-        None => {}
-        Some(TextOr::Text(text)) => parts.extend(non_empty(Some(text)).map(Part::Text)),
-        Some(TextOr::Other(pieces)) => {
-            parts.extend(pieces.into_iter().filter_map(|piece| non_empty(piece.text)).map(Part::Text));
-        }
+    if matches!(parts.last(), Some(Part::Text(_))) {
+        let citations = words.annotations.into_iter().filter_map(|annotation| annotation.citation(start));
+        parts.extend(citations.map(Part::Citation));
     }
-    parts.extend(non_empty(message.refusal).map(Part::Refusal));
-    for (index, call) in message.tool_calls.unwrap_or_default().into_iter().enumerate() {
-        let function = call.function;
-        let (name, arguments) = function.map_or((None, None), |function| (function.name, function.arguments));
-        let Some(name) = non_empty(name) else {
+    parts.extend(words.refusal.map(Part::Refusal));
+    for (index, call) in words.calls.into_iter().enumerate() {
+        let call = call.parts();
+        let Some(name) = call.name else {
             return Err(Error::upstream("a tool call has no name"));
         };
         parts.push(Part::ToolCall(hub::ToolCall {
-            id: non_empty(call.id).unwrap_or_else(|| Cow::Owned(call_id(id, index))),
+            id: call.id.unwrap_or_else(|| Cow::Owned(call_id(id, index))),
             name,
-            arguments: wire::arguments(arguments.unwrap_or_default().0),
+            arguments: wire::arguments(call.arguments.unwrap_or_default()),
+            signature: None,
         }));
     }
     Ok(parts)
@@ -210,7 +189,7 @@ struct OutResponse<'r> {
 struct OutChoice<'r> {
     index: u32,
     message: OutMessage<'r>,
-    logprobs: Option<()>,
+    logprobs: Option<OutLogprobs<'r>>,
     finish_reason: &'static str,
 }
 
@@ -219,6 +198,8 @@ struct OutMessage<'r> {
     role: &'static str,
     content: Option<Cow<'r, str>>,
     refusal: Option<Cow<'r, str>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    annotations: Vec<OutAnnotation<'r>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_content: Option<Cow<'r, str>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -230,19 +211,30 @@ struct OutMessage<'r> {
 /// Encodes an answer as a chat completion. `now` (seconds since 1970) is `created` where the source has none.
 ///
 /// Pieces of text are joined as they are. Reasoning becomes `reasoning_content`, and also `thinking_blocks`
-/// when any of it is signed or encrypted, so that the client can send it back. Blocks only another dialect
-/// knows, such as the traces of tools run by the provider, are left out, as is the stop sequence that
+/// when any of it is signed or encrypted, so that the client can send it back; signatures keep the mark of who
+/// signed. Citations become `annotations` of the text they follow, those without an address are left out. Blocks only
+/// another dialect knows, such as the traces of tools run by the provider, are left out, as is the stop sequence that
 /// matched.
 pub fn encode_response(response: &hub::Response<'_>, now: u64) -> Vec<u8> {
     let mut content = None;
     let mut refusal = None;
     let mut reasoning_content = None;
     let mut thinking_blocks = Vec::new();
+    let mut annotations = Vec::new();
+    // The span of the last text part in the message.
+    let mut span = (0, 0);
+    let cited = response.content.iter().any(|part| matches!(part, Part::Citation(_)));
     let mut signed = false;
     let mut tool_calls = Vec::new();
     for part in &response.content {
         match part {
-            Part::Text(text) => append(&mut content, text),
+            Part::Text(text) => {
+                if cited {
+                    span = (span.1, span.1 + annotations::characters(text));
+                }
+                append(&mut content, text);
+            }
+            Part::Citation(citation) => annotations.extend(OutAnnotation::new(citation, span)),
             Part::Refusal(text) => append(&mut refusal, text),
             Part::Thinking { text, signature } => {
                 if !text.is_empty() {
@@ -269,8 +261,15 @@ pub fn encode_response(response: &hub::Response<'_>, now: u64) -> Vec<u8> {
     if content.is_none() && refusal.is_none() && tool_calls.is_empty() {
         content = Some(Cow::Borrowed(""));
     }
-    let message =
-        OutMessage { role: "assistant", content, refusal, reasoning_content, thinking_blocks, tool_calls };
+    let message = OutMessage {
+        role: "assistant",
+        content,
+        refusal,
+        annotations,
+        reasoning_content,
+        thinking_blocks,
+        tool_calls,
+    };
     let mut body = Vec::with_capacity(1024);
     write_json(
         &mut body,
@@ -282,7 +281,7 @@ pub fn encode_response(response: &hub::Response<'_>, now: u64) -> Vec<u8> {
             choices: [OutChoice {
                 index: 0,
                 message,
-                logprobs: None,
+                logprobs: OutLogprobs::new(&response.logprobs),
                 finish_reason: finish_reason(response.stop),
             }],
             usage: response.usage.as_ref().map(OutUsage::from),

@@ -7,9 +7,13 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
+use super::annotations::characters;
 use super::error::{ErrorObject, api_error, stream_error};
+use super::logprobs;
 use super::response::{call_id, stop_reason, unreadable};
+use super::said::{Call, CallParts, Said, Word, Words};
 use super::usage::Usage;
 use super::wire::{Choice as ChoiceIndex, FirstChoice, Scalar, TextOr, ThinkingBlock, non_empty};
 use crate::Error;
@@ -31,6 +35,8 @@ struct Chunk<'a> {
     #[serde(borrow)]
     usage: Option<Usage<'a>>,
     #[serde(borrow)]
+    x_groq: Option<Groq<'a>>,
+    #[serde(borrow)]
     error: Option<TextOr<'a, ErrorObject<'a>>>,
 }
 
@@ -38,7 +44,9 @@ struct Chunk<'a> {
 struct Choice<'a> {
     index: Option<u64>,
     #[serde(borrow)]
-    delta: Option<Delta<'a>>,
+    delta: Option<Said<'a>>,
+    #[serde(borrow)]
+    logprobs: Option<&'a RawValue>,
     #[serde(borrow)]
     finish_reason: Option<Str<'a>>,
     /// Moonshot puts usage here.
@@ -52,37 +60,11 @@ impl ChoiceIndex for Choice<'_> {
     }
 }
 
+/// Groq's own field, where it put usage before it knew `stream_options`.
 #[derive(Debug, Deserialize)]
-struct Delta<'a> {
+struct Groq<'a> {
     #[serde(borrow)]
-    content: Option<Str<'a>>,
-    #[serde(borrow)]
-    refusal: Option<Str<'a>>,
-    #[serde(borrow)]
-    reasoning_content: Option<Str<'a>>,
-    #[serde(borrow)]
-    reasoning: Option<Scalar<'a>>,
-    #[serde(borrow)]
-    thinking_blocks: Option<Vec<ThinkingBlock<'a>>>,
-    #[serde(borrow)]
-    tool_calls: Option<Vec<ToolCall<'a>>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ToolCall<'a> {
-    index: Option<u64>,
-    #[serde(borrow)]
-    id: Option<Str<'a>>,
-    #[serde(borrow)]
-    function: Option<Function<'a>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Function<'a> {
-    #[serde(borrow)]
-    name: Option<Str<'a>>,
-    #[serde(borrow)]
-    arguments: Option<Str<'a>>,
+    usage: Option<Usage<'a>>,
 }
 
 /// Decodes the chunks of one streamed chat completion.
@@ -99,10 +81,13 @@ pub struct StreamDecoder {
     next: u32,
     /// The open block that is no tool call.
     open: Option<Open>,
-    calls: Vec<Call>,
+    calls: Vec<OpenCall>,
     /// The first finish reason seen.
     finish: Option<String>,
     usage: Option<hub::Usage>,
+    /// Characters of text so far, and those before the text block that is open.
+    characters: u64,
+    text_start: u64,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +115,7 @@ enum OpenKind {
 
 /// A tool call in progress.
 #[derive(Debug)]
-struct Call {
+struct OpenCall {
     /// The provider's index, if it sends one.
     wire_index: Option<u64>,
     id: String,
@@ -204,12 +189,13 @@ impl StreamDecoder {
             let model = chunk.model.unwrap_or_default().0;
             sink(StreamEvent::Start { id, model, created: chunk.created.as_ref().and_then(Scalar::number) });
         }
-        let mut usage = chunk.usage;
+        let mut usage = chunk.usage.or_else(|| chunk.x_groq.and_then(|groq| groq.usage));
         if let Some(choice) = choice {
             usage = usage.or(choice.usage);
             if let Some(delta) = choice.delta {
-                self.delta(delta, sink);
+                self.delta(delta.words(), sink);
             }
+            self.logprobs(choice.logprobs, sink);
             if let Some(reason) = non_empty(choice.finish_reason) {
                 if reason == "error" {
                     self.phase = Phase::Over;
@@ -227,26 +213,51 @@ impl StreamDecoder {
         }
     }
 
-    fn delta(&mut self, delta: Delta<'_>, sink: &mut Sink<'_>) {
-        if let Some(text) =
-            non_empty(delta.reasoning_content).or_else(|| delta.reasoning.and_then(Scalar::into_text))
-        {
-            let index = self.open(OpenKind::Thinking, sink);
-            sink(StreamEvent::Delta { index, delta: HubDelta::Thinking(text) });
+    fn delta(&mut self, words: Words<'_>, sink: &mut Sink<'_>) {
+        if let Some(text) = words.reasoning {
+            self.think(text, sink);
         }
-        for block in delta.thinking_blocks.unwrap_or_default() {
+        for block in words.thinking_blocks {
             self.thinking_block(block, sink);
         }
-        if let Some(text) = non_empty(delta.content) {
-            let index = self.open(OpenKind::Text, sink);
-            sink(StreamEvent::Delta { index, delta: HubDelta::Text(text) });
+        for word in words.content {
+            match word {
+                Word::Thinking(text) => self.think(text, sink),
+                Word::Text(text) => {
+                    let index = self.open(OpenKind::Text, sink);
+                    self.characters = self.characters.saturating_add(characters(&text));
+                    sink(StreamEvent::Delta { index, delta: HubDelta::Text(text) });
+                }
+            }
         }
-        if let Some(text) = non_empty(delta.refusal) {
+        // A citation belongs to a text; behind it, nobody could tell which.
+        if let Some(Open { index, kind: OpenKind::Text }) = self.open {
+            for citation in
+                words.annotations.into_iter().filter_map(|annotation| annotation.citation(self.text_start))
+            {
+                sink(StreamEvent::Delta { index, delta: HubDelta::Citation(citation) });
+            }
+        }
+        if let Some(text) = words.refusal {
             let index = self.open(OpenKind::Refusal, sink);
             sink(StreamEvent::Delta { index, delta: HubDelta::Refusal(text) });
         }
-        for call in delta.tool_calls.unwrap_or_default() {
+        for call in words.calls {
             self.call(call, sink);
+        }
+    }
+
+    fn think(&mut self, text: Cow<'_, str>, sink: &mut Sink<'_>) {
+        let index = self.open(OpenKind::Thinking, sink);
+        sink(StreamEvent::Delta { index, delta: HubDelta::Thinking(text) });
+    }
+
+    /// Hands over the log probabilities of the text that has just come.
+    fn logprobs(&self, json: Option<&RawValue>, sink: &mut Sink<'_>) {
+        let Some(Open { index, kind: OpenKind::Text | OpenKind::Refusal }) = self.open else { return };
+        let tokens = logprobs::tokens(json);
+        if !tokens.is_empty() {
+            sink(StreamEvent::Delta { index, delta: HubDelta::Logprobs(tokens) });
         }
     }
 
@@ -278,15 +289,14 @@ impl StreamDecoder {
         }
     }
 
-    fn call(&mut self, call: ToolCall<'_>, sink: &mut Sink<'_>) {
-        let (name, arguments) =
-            call.function.map_or((None, None), |function| (function.name, function.arguments));
-        let (id, name, arguments) = (non_empty(call.id), non_empty(name), non_empty(arguments));
-        let known = self.position(call.index, id.as_deref(), name.is_some());
+    fn call(&mut self, call: Call<'_>, sink: &mut Sink<'_>) {
+        let wire_index = call.index;
+        let CallParts { id, name, arguments } = call.parts();
+        let known = self.position(wire_index, id.as_deref(), name.is_some());
         let position = known.unwrap_or(self.calls.len());
         if known.is_none() {
             let id = id.map_or_else(|| call_id(&self.id, position), Cow::into_owned);
-            self.calls.push(Call { wire_index: call.index, id, block: None, held: String::new() });
+            self.calls.push(OpenCall { wire_index, id, block: None, held: String::new() });
         }
         let Some(state) = self.calls.get_mut(position) else { return };
         let index = match (state.block, name) {
@@ -302,7 +312,8 @@ impl StreamDecoder {
                 let (id, held) = (state.id.clone(), std::mem::take(&mut state.held));
                 self.close(sink);
                 self.next = self.next.saturating_add(1);
-                sink(StreamEvent::BlockStart { index, block: Block::ToolCall { id: id.into(), name } });
+                let block = Block::ToolCall { id: id.into(), name, signature: None };
+                sink(StreamEvent::BlockStart { index, block });
                 if !held.is_empty() {
                     sink(StreamEvent::Delta { index, delta: HubDelta::Arguments(held.into()) });
                 }
@@ -320,7 +331,7 @@ impl StreamDecoder {
     /// with a name and another id is a new call; others send no number, and name or id tell a new call from
     /// more of the last.
     fn position(&self, index: Option<u64>, id: Option<&str>, named: bool) -> Option<usize> {
-        let other = |call: &Call| named && call.block.is_some() && id.is_some_and(|id| id != call.id);
+        let other = |call: &OpenCall| named && call.block.is_some() && id.is_some_and(|id| id != call.id);
         let found = match (index, id) {
             (Some(_), _) => self.calls.iter().rposition(|call| call.wire_index == index),
             (None, Some(id)) if named => return self.calls.iter().rposition(|call| call.id == id),
@@ -351,6 +362,7 @@ impl StreamDecoder {
             OpenKind::Thinking | OpenKind::Signed => Block::Thinking,
         };
         self.open = Some(Open { index, kind });
+        self.text_start = self.characters;
         sink(StreamEvent::BlockStart { index, block });
         index
     }

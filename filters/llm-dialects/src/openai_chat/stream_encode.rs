@@ -3,17 +3,20 @@
 use framing::sse;
 use serde::Serialize;
 
+use super::annotations::{OutAnnotation, characters};
 use super::error::write_error;
+use super::logprobs::OutLogprobs;
 use super::response::finish_reason;
 use super::usage::OutUsage;
 use super::wire::{OutThinkingBlock, write_json};
-use crate::hub::{Block, Delta, StreamEvent, Usage};
+use crate::hub::{Block, Citation, Delta, StreamEvent, Usage};
 
 /// Encodes one streamed answer.
 ///
 /// Every chunk has the same `id`, `created` and `model`; only the first has a `role`. Reasoning is sent as
 /// `reasoning_content`; when a block of it ends and is signed, its whole text and signature follow in
-/// `thinking_blocks`, as LiteLLM does, so that the client can send it back. Usage comes in a last chunk
+/// `thinking_blocks`, as LiteLLM does, so that the client can send it back. Log probabilities come in
+/// chunks of their own behind the text they belong to, citations when their text block ends. Usage comes in a last chunk
 /// without choices if the client asked for it, then `[DONE]`. After an error nothing follows, not even
 /// `[DONE]`.
 #[derive(Debug)]
@@ -27,7 +30,19 @@ pub struct StreamEncoder {
     calls: Vec<Call>,
     thinking: Option<Thinking>,
     usage: Option<Usage>,
+    /// The text block that came last.
+    text: TextBlock,
     failed: bool,
+}
+
+/// A text block, and what is cited in it. An annotation tells the span of the whole block unless it knows better, so
+/// it waits for the end.
+#[derive(Debug, Default)]
+struct TextBlock {
+    block: u32,
+    /// Where it begins and ends in the message, in characters.
+    span: (u64, u64),
+    citations: Vec<Citation<'static>>,
 }
 
 /// A tool call in progress; its place in the list is its index on the wire.
@@ -62,6 +77,8 @@ struct OutDelta<'r> {
     #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<&'r str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<[OutAnnotation<'r>; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_content: Option<&'r str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     thinking_blocks: Option<[OutThinkingBlock<'r>; 1]>,
@@ -90,7 +107,7 @@ struct OutFunction<'r> {
 struct OutChoice<'r> {
     index: u32,
     delta: OutDelta<'r>,
-    logprobs: Option<()>,
+    logprobs: Option<OutLogprobs<'r>>,
     finish_reason: Option<&'static str>,
 }
 
@@ -105,6 +122,7 @@ impl StreamEncoder {
             calls: Vec::new(),
             thinking: None,
             usage: None,
+            text: TextBlock::default(),
             failed: false,
         }
     }
@@ -125,7 +143,9 @@ impl StreamEncoder {
             StreamEvent::BlockStop { index } => self.block_stop(*index, out),
             StreamEvent::Usage(usage) => self.usage = Some(*usage),
             StreamEvent::Finish { reason, .. } => {
-                self.choice(OutDelta::default(), Some(finish_reason(*reason)), out)
+                let finish_reason = Some(finish_reason(*reason));
+                let delta = OutDelta::default();
+                self.choice(OutChoice { index: 0, delta, logprobs: None, finish_reason }, out);
             }
             StreamEvent::Ping => sse::write_comment(out, b"ping"),
             StreamEvent::Error(error) => {
@@ -150,7 +170,11 @@ impl StreamEncoder {
 
     fn block_start(&mut self, block_index: u32, block: &Block<'_>, out: &mut Vec<u8>) {
         match block {
-            Block::Text | Block::Refusal => {}
+            Block::Text => {
+                let end = self.text.span.1;
+                self.text = TextBlock { block: block_index, span: (end, end), citations: Vec::new() };
+            }
+            Block::Refusal => {}
             Block::Thinking => {
                 self.thinking =
                     Some(Thinking { block: block_index, text: String::new(), signature: String::new() });
@@ -159,7 +183,7 @@ impl StreamEncoder {
                 let blocks = Some([OutThinkingBlock::redacted(data)]);
                 self.delta(OutDelta { thinking_blocks: blocks, ..OutDelta::default() }, out);
             }
-            Block::ToolCall { id, name } => {
+            Block::ToolCall { id, name, .. } => {
                 let index = self.calls.len();
                 self.calls.push(Call { block: block_index, has_arguments: false });
                 let function = OutFunction { name: Some(name), arguments: "" };
@@ -171,6 +195,7 @@ impl StreamEncoder {
     fn block_delta(&mut self, block: u32, delta: &Delta<'_>, out: &mut Vec<u8>) {
         match delta {
             Delta::Text(text) if !text.is_empty() => {
+                self.text.span.1 = self.text.span.1.saturating_add(characters(text));
                 self.delta(OutDelta { content: Some(text), ..OutDelta::default() }, out);
             }
             Delta::Refusal(text) if !text.is_empty() => {
@@ -187,12 +212,30 @@ impl StreamEncoder {
                     thinking.signature.push_str(signature);
                 }
             }
+            Delta::Citation(citation) => self.text.citations.push(citation.owned()),
+            Delta::Logprobs(tokens) => {
+                if let Some(logprobs) = OutLogprobs::new(tokens) {
+                    let delta = OutDelta { content: Some(""), ..OutDelta::default() };
+                    self.choice(
+                        OutChoice { index: 0, delta, logprobs: Some(logprobs), finish_reason: None },
+                        out,
+                    );
+                }
+            }
             Delta::Arguments(fragment) if !fragment.is_empty() => self.arguments(block, fragment, out),
             Delta::Text(_) | Delta::Refusal(_) | Delta::Thinking(_) | Delta::Arguments(_) => {}
         }
     }
 
     fn block_stop(&mut self, block: u32, out: &mut Vec<u8>) {
+        if block == self.text.block {
+            let span = self.text.span;
+            for citation in std::mem::take(&mut self.text.citations) {
+                if let Some(annotation) = OutAnnotation::new(&citation, span) {
+                    self.delta(OutDelta { annotations: Some([annotation]), ..OutDelta::default() }, out);
+                }
+            }
+        }
         if let Some(thinking) = self.thinking.take_if(|thinking| thinking.block == block) {
             if !thinking.signature.is_empty() {
                 let blocks = Some([OutThinkingBlock::thinking(&thinking.text, Some(&thinking.signature))]);
@@ -217,14 +260,14 @@ impl StreamEncoder {
     }
 
     fn delta(&mut self, delta: OutDelta<'_>, out: &mut Vec<u8>) {
-        self.choice(delta, None, out);
+        self.choice(OutChoice { index: 0, delta, logprobs: None, finish_reason: None }, out);
     }
 
     /// Writes a chunk with one choice.
-    fn choice(&mut self, delta: OutDelta<'_>, finish_reason: Option<&'static str>, out: &mut Vec<u8>) {
+    fn choice(&mut self, choice: OutChoice<'_>, out: &mut Vec<u8>) {
         self.begin();
         self.chunk.extend_from_slice(b",\"choices\":[");
-        write_json(&mut self.chunk, &OutChoice { index: 0, delta, logprobs: None, finish_reason });
+        write_json(&mut self.chunk, &choice);
         // A client that asked for usage finds the field in every chunk, with its value in the last.
         let tail: &[u8] = if self.include_usage { b"],\"usage\":null}" } else { b"]}" };
         self.chunk.extend_from_slice(tail);

@@ -43,6 +43,8 @@ struct PromptDetails<'a> {
     cache_creation_tokens: Option<Scalar<'a>>,
     #[serde(borrow)]
     audio_tokens: Option<Scalar<'a>>,
+    #[serde(borrow)]
+    image_tokens: Option<Scalar<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -52,6 +54,8 @@ struct CompletionDetails<'a> {
     reasoning_tokens: Option<Scalar<'a>>,
     #[serde(borrow)]
     audio_tokens: Option<Scalar<'a>>,
+    #[serde(borrow)]
+    image_tokens: Option<Scalar<'a>>,
 }
 
 /// The first of the fields that is there.
@@ -69,17 +73,27 @@ impl From<Usage<'_>> for hub::Usage {
         let cache_read =
             count([prompt_details.cached_tokens, usage.prompt_cache_hit_tokens, usage.cached_tokens]);
         let cache_write = count([prompt_details.cache_write_tokens, prompt_details.cache_creation_tokens]);
-        // xAI leaves reasoning out of `completion_tokens`; its own total gives that away.
-        let sum = prompt.checked_add(completion).and_then(|sum| sum.checked_add(reasoning));
-        let beside = reasoning > 0 && sum.is_some_and(|sum| sum == count([usage.total_tokens]));
+        // xAI leaves reasoning out of `completion_tokens`, and Gemini's imitation of this API does without saying
+        // how much it was (down to no `completion_tokens` at all); their own totals give that away.
+        let total = count([usage.total_tokens]);
+        let rest = prompt.checked_add(completion).and_then(|sum| total.checked_sub(sum)).unwrap_or(0);
+        let (output, reasoning) = match reasoning {
+            0 => (completion.saturating_add(rest), rest),
+            _ if rest == reasoning => (completion.saturating_add(reasoning), reasoning),
+            _ => (completion, reasoning),
+        };
         Self {
             input_uncached: prompt.saturating_sub(cache_read).saturating_sub(cache_write),
             cache_read,
             cache_write,
-            output: if beside { completion.saturating_add(reasoning) } else { completion },
+            output,
             reasoning,
             audio_input: count([prompt_details.audio_tokens]),
             audio_output: count([completion_details.audio_tokens]),
+            image_input: count([prompt_details.image_tokens]),
+            image_output: count([completion_details.image_tokens]),
+            // Nobody tells it apart in this dialect.
+            cache_write_1h: 0,
         }
     }
 }
@@ -101,12 +115,16 @@ struct OutPromptDetails {
     /// Not OpenAI's, so only there when it says something.
     #[serde(skip_serializing_if = "is_zero")]
     cache_write_tokens: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    image_tokens: u64,
 }
 
 #[derive(Debug, Serialize)]
 struct OutCompletionDetails {
     reasoning_tokens: u64,
     audio_tokens: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    image_tokens: u64,
 }
 
 impl From<&hub::Usage> for OutUsage {
@@ -119,10 +137,12 @@ impl From<&hub::Usage> for OutUsage {
                 cached_tokens: usage.cache_read,
                 audio_tokens: usage.audio_input,
                 cache_write_tokens: usage.cache_write,
+                image_tokens: usage.image_input,
             },
             completion_tokens_details: OutCompletionDetails {
                 reasoning_tokens: usage.reasoning,
                 audio_tokens: usage.audio_output,
+                image_tokens: usage.image_output,
             },
         }
     }

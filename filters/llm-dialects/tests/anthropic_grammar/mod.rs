@@ -10,6 +10,8 @@ use serde_json::Value;
 pub struct Message {
     /// The blocks, in order.
     pub blocks: Vec<Block>,
+    /// The names of the tools that are used, in the order of their blocks.
+    pub tools: Vec<String>,
     /// The stop reason; `None` when the stream ended in an error.
     pub stop_reason: Option<String>,
     /// The usage of `message_delta`.
@@ -100,6 +102,7 @@ pub fn read(stream: &[u8]) -> Result<Message, String> {
                     return breach("an index out of order");
                 }
                 message.blocks.push(start_block(&event["content_block"])?);
+                message.tools.extend(event["content_block"]["name"].as_str().map(str::to_owned));
                 phase = Phase::Open;
             }
             "content_block_delta" if phase == Phase::Open => {
@@ -150,6 +153,8 @@ fn start_block(block: &Value) -> Result<Block, String> {
 
 fn add(block: &mut Block, delta: &Value) -> Result<(), String> {
     match (block.kind.as_str(), delta["type"].as_str().unwrap_or_default()) {
+        ("text", "citations_delta")
+            if delta["citation"]["type"].is_string() && delta["citation"]["cited_text"].is_string() => {}
         ("text", "text_delta") => block.text += &text(&delta["text"])?,
         ("thinking", "thinking_delta") => block.text += &text(&delta["thinking"])?,
         // Clients replace the signature.

@@ -23,7 +23,7 @@ fn text(text: &str) -> Part<'_> {
 }
 
 fn call<'a>(id: &'a str, arguments: Arguments<'a>) -> Part<'a> {
-    Part::ToolCall(ToolCall { id: id.into(), name: "look".into(), arguments })
+    Part::ToolCall(ToolCall { id: id.into(), name: "look".into(), arguments, signature: None })
 }
 
 fn result<'a>(id: &'a str, content: &'a str) -> Part<'a> {
