@@ -80,6 +80,7 @@ pub mod metadata_source {
 pub mod attribute {
     use super::c_int;
     pub const RESPONSE_CODE_DETAILS: c_int = 16;
+    pub const UPSTREAM_REQUEST_ATTEMPT_COUNT: c_int = 53;
 }
 
 /// `envoy_dynamic_module_type_log_level`
@@ -168,6 +169,11 @@ unsafe extern "C" {
         attribute: c_int,
         value: *mut EnvoyBuffer,
     ) -> bool;
+    pub fn envoy_dynamic_module_callback_http_filter_get_attribute_int(
+        filter: FilterPtr,
+        attribute: c_int,
+        value: *mut u64,
+    ) -> bool;
     pub fn envoy_dynamic_module_callback_http_get_metadata_string(
         filter: FilterPtr,
         source: c_int,
@@ -186,4 +192,24 @@ unsafe extern "C" {
         value: *mut EnvoyBuffer,
     ) -> bool;
     pub fn envoy_dynamic_module_callback_http_clear_route_cache(filter: FilterPtr);
+
+    pub fn envoy_dynamic_module_callback_http_set_dynamic_metadata_struct(
+        filter: FilterPtr,
+        namespace: ModuleBuffer,
+        value: ModuleBuffer,
+    );
+    pub fn envoy_dynamic_module_callback_http_filter_config_define_histogram(
+        config: ConfigPtr,
+        name: ModuleBuffer,
+        labels: *const ModuleBuffer,
+        labels_size: usize,
+        id: *mut usize,
+    ) -> c_int;
+    pub fn envoy_dynamic_module_callback_http_filter_record_histogram_value(
+        filter: FilterPtr,
+        id: usize,
+        values: *const ModuleBuffer,
+        values_size: usize,
+        value: u64,
+    ) -> c_int;
 }

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use filter_core::{BodyFlow, BodyMode, Exchange, HeadersFlow, Host, LocalReply, Overflow};
 
+use crate::histograms::Histograms;
 use crate::native_host::NativeHost;
 use crate::stream::{Direction, Stream};
 
@@ -20,6 +21,8 @@ pub trait Phases {
     fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply;
     /// The held response body grew past its limit.
     fn response_overflow(&mut self, host: &mut dyn Host) -> Overflow;
+    /// The request is over. Downstream filters only.
+    fn complete(&mut self, _host: &mut dyn Host) {}
 }
 
 impl Phases for Exchange {
@@ -43,6 +46,10 @@ impl Phases for Exchange {
 
     fn response_overflow(&mut self, host: &mut dyn Host) -> Overflow {
         Exchange::response_overflow(self, host)
+    }
+
+    fn complete(&mut self, host: &mut dyn Host) {
+        Exchange::complete(self, host);
     }
 }
 
@@ -111,6 +118,7 @@ pub struct Driver {
     exchange: Box<dyn Phases>,
     request: Mode,
     response: Mode,
+    histograms: Histograms,
 }
 
 impl std::fmt::Debug for Driver {
@@ -124,8 +132,13 @@ impl std::fmt::Debug for Driver {
 
 impl Driver {
     /// A driver at the start of an exchange.
-    pub fn new(exchange: Box<dyn Phases>) -> Self {
-        Self { exchange, request: Mode::Skip, response: Mode::Skip }
+    pub fn new(exchange: Box<dyn Phases>, histograms: Histograms) -> Self {
+        Self { exchange, request: Mode::Skip, response: Mode::Skip, histograms }
+    }
+
+    /// The request is over.
+    pub fn complete(&mut self, stream: &Stream) {
+        self.exchange.complete(&mut NativeHost::finished(stream, self.histograms));
     }
 
     /// Lets everything pass from now on, unseen: the exchange has failed and the stream is being ended.

@@ -11,18 +11,22 @@ use filter_core::{FilterKind, Level, LocalReply, Plan};
 
 use crate::abi::{self, ConfigPtr, EnvoyBuffer, FilterPtr};
 use crate::drive::{Driver, Effect, Flow, Phases, Step};
+use crate::histograms::Histograms;
 use crate::stream::{self, Direction, Stream};
 
 /// `%RESPONSE_CODE_DETAILS%` of an exchange that failed because of a bug in Weir.
 pub const PANIC_DETAILS: &str = "weir_panic";
 
 /// A filter's configuration as Envoy holds it, shared by all workers.
-pub struct Configuration(Box<dyn Fn() -> Box<dyn Phases> + Send + Sync>);
+pub struct Configuration {
+    start: Box<dyn Fn() -> Box<dyn Phases> + Send + Sync>,
+    histograms: Histograms,
+}
 
 impl Configuration {
     /// A configuration whose exchanges begin with `start`.
     pub fn new(start: impl Fn() -> Box<dyn Phases> + Send + Sync + 'static) -> Self {
-        Self(Box::new(start))
+        Self { start: Box::new(start), histograms: Histograms::default() }
     }
 
     /// Compiles the JSON configuration of the filter called `name`.
@@ -69,14 +73,18 @@ pub extern "C" fn envoy_dynamic_module_on_program_init() -> *const c_char {
 /// Called by Envoy: `name` and `configuration` are readable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
-    _envoy: ConfigPtr,
+    envoy: ConfigPtr,
     name: EnvoyBuffer,
     configuration: EnvoyBuffer,
 ) -> *const c_void {
     // SAFETY: Envoy keeps both readable during the call.
     let (name, json) = unsafe { (bytes(&name), bytes(&configuration)) };
     match guard(|| Configuration::compile(name, json)) {
-        Some(Ok(configuration)) => configuration.into_raw(),
+        Some(Ok(mut configuration)) => {
+            // SAFETY: `envoy` is what Envoy passed to this hook.
+            configuration.histograms = unsafe { Histograms::define(envoy) };
+            configuration.into_raw()
+        }
         Some(Err(message)) => {
             stream::log(Level::Error, &message);
             std::ptr::null()
@@ -109,7 +117,7 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_new(
     guard(|| {
         // SAFETY: `Configuration::into_raw` made the pointer; it is only ever shared, and `Sync`.
         let configuration = unsafe { &*configuration.cast::<Configuration>() };
-        Box::into_raw(Box::new(Driver::new((configuration.0)()))).cast_const().cast()
+        Box::into_raw(Box::new(Driver::new((configuration.start)(), configuration.histograms))).cast_const().cast()
     })
     .unwrap_or(std::ptr::null())
 }
@@ -124,6 +132,23 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_destroy(driver: *co
         // SAFETY: `filter_new` made the pointer, and Envoy gives it back once. No hook borrows the driver while
         // it calls something that can destroy the filter (see `run`).
         drop(unsafe { Box::from_raw(driver.cast_mut().cast::<Driver>()) });
+    });
+}
+
+/// The request of a downstream filter is over, however it ended; access logs are written next.
+///
+/// # Safety
+/// Called by Envoy: both pointers are of this stream and alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_stream_complete(
+    filter: FilterPtr,
+    driver: *const c_void,
+) {
+    // SAFETY: this handle does not outlive the hook.
+    let stream = unsafe { Stream::new(filter) };
+    guard(|| {
+        // SAFETY: `filter_new` made the pointer and Envoy runs one hook of a filter at a time.
+        unsafe { &mut *driver.cast_mut().cast::<Driver>() }.complete(&stream);
     });
 }
 
@@ -311,7 +336,6 @@ macro_rules! unused_hooks {
 }
 
 unused_hooks! {
-    envoy_dynamic_module_on_http_filter_stream_complete(FilterPtr, *const c_void);
     envoy_dynamic_module_on_http_filter_http_callout_done(
         FilterPtr, *const c_void, u64, c_int, *const c_void, usize, *const EnvoyBuffer, usize
     );

@@ -17,6 +17,7 @@
 
 pub mod abi;
 pub mod drive;
+pub mod histograms;
 pub mod hooks;
 pub mod native_host;
 pub mod stream;

@@ -2,20 +2,26 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use filter_config::ROUTE_METADATA;
-use filter_core::{Attribute, HeaderMap, Host, Level};
+use filter_config::{ORDER_METADATA, ROUTE_ENDPOINTS, ROUTE_GROUPS, ROUTE_METADATA};
+use filter_core::{Attribute, HeaderMap, Host, Labels, Level, Metric};
 
 use crate::abi;
+use crate::histograms::{self, Histograms};
 use crate::stream::{self, Stream};
 
 /// The host of an exchange during one hook.
 #[derive(Debug)]
-pub struct NativeHost<'stream>(&'stream Stream);
+pub struct NativeHost<'stream>(&'stream Stream, Histograms);
 
 impl<'stream> NativeHost<'stream> {
     /// A host that reads and edits this stream.
     pub fn new(stream: &'stream Stream) -> Self {
-        Self(stream)
+        Self(stream, Histograms::default())
+    }
+
+    /// The host of a finished request: it can observe.
+    pub fn finished(stream: &'stream Stream, histograms: Histograms) -> Self {
+        Self(stream, histograms)
     }
 }
 
@@ -41,8 +47,13 @@ impl Host for NativeHost<'_> {
 
     fn attribute(&self, attribute: Attribute) -> Option<String> {
         match attribute {
+            Attribute::Attempts => {
+                return self.0.number(abi::attribute::UPSTREAM_REQUEST_ATTEMPT_COUNT).map(|n| n.to_string());
+            }
             Attribute::ResponseCodeDetails => self.0.attribute(abi::attribute::RESPONSE_CODE_DETAILS),
             Attribute::RouteDefaultEndpoint => self.0.route_metadata(ROUTE_METADATA.0, ROUTE_METADATA.1),
+            Attribute::RouteEndpoints => self.0.route_metadata(ROUTE_METADATA.0, ROUTE_ENDPOINTS),
+            Attribute::RouteGroups => self.0.route_metadata(ROUTE_GROUPS.0, ROUTE_GROUPS.1),
         }
         .and_then(text)
     }
@@ -58,6 +69,29 @@ impl Host for NativeHost<'_> {
     }
 
     fn reroute(&mut self) {
+        self.0.clear_route();
+    }
+
+    fn observe(&mut self, metric: Metric, labels: &Labels<'_>, value: u64) {
+        let Some(histogram) = self.1.find(metric) else { return };
+        if histograms::admit(metric, labels) {
+            self.0.record(histogram, labels.values(), value);
+        } else {
+            self.0.record(histogram, &vec!["other"; metric.labels().len()], value);
+        }
+    }
+
+    fn shared(&self, key: &str) -> Option<Vec<u8>> {
+        histograms::shared(key)
+    }
+
+    fn share(&mut self, key: &str, value: &[u8]) {
+        histograms::share(key, value);
+    }
+
+    fn prefer(&mut self, clusters: &[String]) {
+        let (namespace, key) = ORDER_METADATA;
+        self.0.set_metadata(namespace, &cluster_order::metadata(key, clusters));
         self.0.clear_route();
     }
 

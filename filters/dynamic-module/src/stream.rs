@@ -95,6 +95,16 @@ impl Stream {
         })
     }
 
+    /// A whole number among the attributes, by its number in [`abi::attribute`].
+    pub fn number(&self, id: c_int) -> Option<u64> {
+        let mut value = 0;
+        // SAFETY: the filter is valid (`new`) and `value` is writable.
+        let found = unsafe {
+            abi::envoy_dynamic_module_callback_http_filter_get_attribute_int(self.filter, id, &raw mut value)
+        };
+        found.then_some(value)
+    }
+
     /// A string of the selected route's metadata.
     pub fn route_metadata(&self, namespace: &str, key: &str) -> Option<Vec<u8>> {
         self.read(|value| {
@@ -141,6 +151,34 @@ impl Stream {
     pub fn clear_route(&self) {
         // SAFETY: the filter is valid (`new`).
         unsafe { abi::envoy_dynamic_module_callback_http_clear_route_cache(self.filter) }
+    }
+
+    /// Puts a serialised `google.protobuf.Struct` into the stream's dynamic metadata. Envoy logs what it cannot read.
+    pub fn set_metadata(&self, namespace: &str, value: &[u8]) {
+        // SAFETY: the filter is valid (`new`); Envoy copies namespace and value. It answers nothing.
+        unsafe {
+            abi::envoy_dynamic_module_callback_http_set_dynamic_metadata_struct(
+                self.filter,
+                ModuleBuffer::of(namespace.as_bytes()),
+                ModuleBuffer::of(value),
+            );
+        }
+    }
+
+    /// Adds a value to a histogram of [`crate::histograms`].
+    pub fn record(&self, histogram: usize, labels: &[&str], value: u64) {
+        let labels: Vec<ModuleBuffer> = labels.iter().map(|label| ModuleBuffer::of(label.as_bytes())).collect();
+        // SAFETY: the filter is valid (`new`); the labels outlive the call, in which Envoy copies them. It refuses what
+        // does not match the definition, which leaves nothing to do.
+        unsafe {
+            abi::envoy_dynamic_module_callback_http_filter_record_histogram_value(
+                self.filter,
+                histogram,
+                labels.as_ptr(),
+                labels.len(),
+                value,
+            );
+        }
     }
 
     /// The chunk of the running body hook.

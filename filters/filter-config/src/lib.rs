@@ -12,14 +12,18 @@
 //! | `usage` | HTTP connection manager, works alone | [`UsageMeter`] |
 #![forbid(unsafe_code)]
 
+mod endpoint;
 mod error;
 mod llm;
 mod provider;
+mod request_policy;
 mod usage;
 
+pub use endpoint::{Endpoint, default_endpoints};
 pub use error::Error;
-pub use llm::{Endpoint, Llm};
-pub use provider::{Credential, CredentialHeader, Provider, Upstream};
+pub use llm::{ConditionalTarget, Llm};
+pub use provider::{Credential, CredentialHeader, Health, Provider, Upstream, Variant};
+pub use request_policy::{Prompt, PromptCaching, PromptMessage, RequestPolicy};
 pub use usage::UsageMeter;
 
 /// The only version of the contract this build speaks. Absent means this version.
@@ -36,6 +40,38 @@ pub const DEFAULT_MAX_BODY_BYTES: u64 = 32 * 1024 * 1024;
 /// Namespace of the route metadata the filters read, and the key under it that names the endpoint a
 /// request without a recognised path is taken for (`openai_chat`, `anthropic_messages`).
 pub const ROUTE_METADATA: (&str, &str) = ("weir", "default_endpoint");
+
+/// Key of the route metadata, in the namespace of [`ROUTE_METADATA`], with what is spoken at paths of the route
+/// instead of what [`Llm::endpoints`] says: a JSON object, as text, of path suffixes and names of endpoints; the
+/// suffix `*` stands for every other path.
+pub const ROUTE_ENDPOINTS: &str = "endpoints";
+
+/// Keys of the filter state under which the fields of the record are published one by one when
+/// [`Llm::publish_fields`] is set, each with the name of the attribute it becomes in spans and logs. Values are
+/// text; counts are decimal, times are milliseconds.
+pub const PUBLISHED_FIELDS: [(&str, &str); 10] = [
+    ("weir.gen_ai.operation.name", "gen_ai.operation.name"),
+    ("weir.gen_ai.provider.name", "gen_ai.provider.name"),
+    ("weir.gen_ai.request.model", "gen_ai.request.model"),
+    ("weir.gen_ai.response.model", "gen_ai.response.model"),
+    ("weir.gen_ai.usage.input_tokens", "gen_ai.usage.input_tokens"),
+    ("weir.gen_ai.usage.output_tokens", "gen_ai.usage.output_tokens"),
+    ("weir.gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read.input_tokens"),
+    ("weir.gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_creation.input_tokens"),
+    ("weir.gen_ai.usage.reasoning_tokens", "gen_ai.usage.reasoning_tokens"),
+    ("weir.time_to_first_token", "agw.ai.time_to_first_token"),
+];
+
+/// Namespace and key of the route metadata that names the clusters of a route with several: JSON, a list of groups in
+/// order of preference, each a list of names. The `llm` filter asks for another order while some of them cool down.
+pub const ROUTE_GROUPS: (&str, &str) = ("weir", "groups");
+
+/// Request header by which the wasm build asks for another order of clusters: base64 of a `google.protobuf.Value`, for
+/// Envoy's `header_to_metadata`, which removes it. Never from a client: the `llm` filter removes what comes in it.
+pub const ORDER_HEADER: &str = "x-weir-cluster-order";
+
+/// Namespace and key of the dynamic metadata in which the order of clusters stands.
+pub const ORDER_METADATA: (&str, &str) = ("weir.order", "priority_groups");
 
 fn default_version() -> u32 {
     VERSION

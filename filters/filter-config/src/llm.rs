@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, check_version, default_max_body_bytes, default_version, parse};
+use crate::endpoint::default_endpoints;
+use crate::{Endpoint, Error, check_version, default_max_body_bytes, default_version, parse};
 
 /// Configuration of the downstream `llm` filter: which requests are LLM requests, and what is published
 /// about them.
@@ -15,7 +16,8 @@ pub struct Llm {
     #[serde(default = "default_version")]
     pub version: u32,
     /// Path suffix → what is spoken there. The longest suffix that matches whole path segments wins; the
-    /// query is ignored. Default: `/chat/completions` and `/messages`.
+    /// query is ignored. One `{model}` in it stands for the model, which may hold slashes. Default: the paths of
+    /// every endpoint Weir knows ([`default_endpoints`](crate::default_endpoints)).
     #[serde(default = "default_endpoints")]
     pub endpoints: BTreeMap<String, Endpoint>,
     /// Publish the body's `model` in this request header before routing, so that routes can match it.
@@ -29,23 +31,32 @@ pub struct Llm {
     /// Largest request body, in bytes; a larger one is answered with 413.
     #[serde(default = "default_max_body_bytes")]
     pub max_request_body_bytes: u64,
+    /// Names of models that stand for a choice → the choice, in order: the first target whose condition holds gets
+    /// the request. In the model header stands then the target's name instead of the model; the body is not changed.
+    /// When no condition holds the request is answered with 400 `virtual_model_no_matching_target`; a client that
+    /// asks for the name of a target itself is answered as for a model nobody serves. Needs `model_header`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub virtual_models: BTreeMap<String, Vec<ConditionalTarget>>,
+    /// Routes may say themselves what is spoken at their paths ([`ROUTE_ENDPOINTS`](crate::ROUTE_ENDPOINTS)). Looking
+    /// costs a little on every request.
+    #[serde(default)]
+    pub route_endpoints: bool,
+    /// Publish each field of the record under a key of its own as well, for spans and OTLP logs: the keys
+    /// [`PUBLISHED_FIELDS`](crate::PUBLISHED_FIELDS). What is not known is not published.
+    #[serde(default)]
+    pub publish_fields: bool,
 }
 
-/// What is spoken at an endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Endpoint {
-    /// OpenAI chat completions.
-    OpenaiChat,
-    /// Anthropic messages.
-    AnthropicMessages,
-}
-
-fn default_endpoints() -> BTreeMap<String, Endpoint> {
-    BTreeMap::from([
-        ("/chat/completions".to_owned(), Endpoint::OpenaiChat),
-        ("/messages".to_owned(), Endpoint::AnthropicMessages),
-    ])
+/// One way a virtual model can lead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConditionalTarget {
+    /// CEL expression over the request (`request.headers`, `request.path`, `llmRequest`, …). One that fails does not
+    /// hold. Absent: always holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// What the model header gets for the requests that go this way: `<virtual model>#<index>`.
+    pub name: String,
 }
 
 impl Default for Llm {
@@ -56,6 +67,9 @@ impl Default for Llm {
             model_header: None,
             keep_client_credential: false,
             max_request_body_bytes: default_max_body_bytes(),
+            virtual_models: BTreeMap::new(),
+            route_endpoints: false,
+            publish_fields: false,
         }
     }
 }
@@ -74,10 +88,10 @@ impl Llm {
             message: message.to_owned(),
         };
         for suffix in config.endpoints.keys() {
-            if !suffix.starts_with('/') || suffix.contains('?') {
+            if !suffix.starts_with('/') || suffix.contains('?') || suffix.matches("{model}").count() > 1 {
                 return Err(invalid(
                     format!("endpoints[{suffix:?}]"),
-                    "must be a path suffix that begins with `/` and has no query",
+                    "must be a path suffix that begins with `/`, has no query and at most one `{model}`",
                 ));
             }
         }
@@ -92,6 +106,15 @@ impl Llm {
         }
         if config.max_request_body_bytes == 0 {
             return Err(invalid("max_request_body_bytes".to_owned(), "must be at least 1"));
+        }
+        for (model, targets) in &config.virtual_models {
+            let field = || format!("virtual_models[{model:?}]");
+            if config.model_header.is_none() {
+                return Err(invalid(field(), "needs `model_header`"));
+            }
+            if targets.iter().any(|target| target.name.is_empty()) {
+                return Err(invalid(field(), "every target must have a name"));
+            }
         }
         Ok(config)
     }
@@ -121,5 +144,12 @@ mod tests {
         assert!(message(r#"{"version":2}"#).contains("version 2"));
         assert!(message(r#"{"endpoints":{"chat":"openai_chat"}}"#).contains("endpoints[\"chat\"]"));
         assert!(message(r#"{"model_header":"X Model"}"#).contains("model_header"));
+        assert!(
+            message(r#"{"virtual_models":{"fast":[{"name":"fast#0"}]}}"#).contains("needs `model_header`")
+        );
+        assert!(
+            message(r#"{"model_header":"x-model","virtual_models":{"fast":[{"name":""}]}}"#)
+                .contains("virtual_models[\"fast\"]")
+        );
     }
 }

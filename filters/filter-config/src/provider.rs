@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::{Endpoint, Error, check_version, default_max_body_bytes, default_version, parse};
+use crate::{Endpoint, Error, RequestPolicy, check_version, default_max_body_bytes, default_version, parse};
 
 /// Configuration of the upstream `provider` filter: what the cluster it sits on speaks and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,8 +16,9 @@ pub struct Provider {
     pub version: u32,
     /// The provider's name in logs and metrics: `openai`, `anthropic`, or one's own.
     pub name: String,
-    /// What the provider speaks, in order of preference. A client dialect that is in the list passes
-    /// through; any other is translated to the first.
+    /// What the provider speaks, in order of preference. A request in a format of the list passes through; any
+    /// other is translated to the first format of the list that it can be translated to. Entries that name
+    /// `models` count for those models only.
     pub speaks: Vec<Upstream>,
     /// `:authority` of requests to the provider, such as `api.openai.com`. Absent: left as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,6 +33,16 @@ pub struct Provider {
     /// Where the provider's credential comes from.
     #[serde(default)]
     pub credential: Credential,
+    /// Changes to requests.
+    #[serde(default, skip_serializing_if = "RequestPolicy::is_empty")]
+    pub policy: RequestPolicy,
+    /// Name of the cluster this filter is on. With it, a provider that asks to be left alone, or fails again and again,
+    /// is asked after the others for a while, where a route has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// When failures of the provider make it one to be asked after the others. Needs `cluster`.
+    #[serde(default, skip_serializing_if = "Health::is_default")]
+    pub health: Health,
     /// Name of the header in which the model was published for routing, to be removed here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_header: Option<String>,
@@ -39,15 +51,101 @@ pub struct Provider {
     pub max_response_body_bytes: u64,
 }
 
+/// When a provider counts as unhealthy, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    /// CEL condition over `response.code` and `response.headers` that holds for unhealthy answers. Absent:
+    /// `response.code >= 500`. No answer at all (no connection, a reset, a time-out before the first byte) is always
+    /// unhealthy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unhealthy: Option<String>,
+    /// So many failures in a row, with no healthy answer between them, make the provider unhealthy.
+    #[serde(default = "default_consecutive_failures")]
+    pub consecutive_failures: u32,
+    /// For how long the provider is then avoided, in milliseconds: so long the first time, twice as long when it fails
+    /// as often again before any healthy answer, and so on.
+    #[serde(default = "default_duration_ms")]
+    pub duration_ms: u64,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            unhealthy: None,
+            consecutive_failures: default_consecutive_failures(),
+            duration_ms: default_duration_ms(),
+        }
+    }
+}
+
+impl Health {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// As many as Envoy's outlier detection takes.
+fn default_consecutive_failures() -> u32 {
+    5
+}
+
+/// agentgateway's default of `health.eviction.duration`.
+fn default_duration_ms() -> u64 {
+    3_000
+}
+
 /// One wire format of a provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
     /// What is spoken.
     pub endpoint: Endpoint,
-    /// Path of requests, query included; `/v1/chat/completions`. Absent: the client's path is kept.
+    /// Path of requests, query included; `/v1/chat/completions`. `{model}` stands for the model, percent-encoded, and
+    /// `{operation}` for the last segment of the client's path, for formats with several paths:
+    /// `/v1/images/{operation}`. Absent: the client's path is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Path of requests whose answer is streamed, where it is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream_path: Option<String>,
+    /// Patterns (at most one `*` each) of the models this entry is for; empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
+    /// Patterns (at most one `*` each) of models this entry is not for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except_models: Vec<String>,
+    /// How the provider departs from the format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Variant>,
+    /// Field of the body as it is sent → value it always has, such as Bedrock's `guardrailConfig`. Wins over
+    /// everything in [`RequestPolicy`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub overrides: BTreeMap<String, Value>,
+}
+
+impl Upstream {
+    /// A format at a path, for all models.
+    pub fn new(endpoint: Endpoint, path: impl Into<String>) -> Self {
+        Self {
+            endpoint,
+            path: Some(path.into()),
+            stream_path: None,
+            models: Vec::new(),
+            except_models: Vec::new(),
+            variant: None,
+            overrides: BTreeMap::new(),
+        }
+    }
+}
+
+/// How a provider departs from a format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Variant {
+    /// Anthropic messages on Vertex AI: the model is in the path, the version in the body
+    /// (`anthropic_version: vertex-2023-10-16`), and no `anthropic-*` version header is sent.
+    VertexAnthropic,
 }
 
 /// Where a provider's credential comes from. In every case the filter first removes whatever
@@ -75,6 +173,10 @@ pub enum CredentialHeader {
     Bearer,
     /// `x-api-key: …`
     XApiKey,
+    /// `api-key: …` (Azure)
+    ApiKey,
+    /// `x-goog-api-key: …` (Gemini)
+    XGoogApiKey,
 }
 
 impl Provider {
@@ -97,14 +199,29 @@ impl Provider {
             return Err(invalid("speaks", "name at least one endpoint the provider offers"));
         }
         for (index, upstream) in config.speaks.iter().enumerate() {
-            if upstream.path.as_ref().is_some_and(|path| !path.starts_with('/')) {
-                return Err(invalid(&format!("speaks[{index}].path"), "must begin with `/`"));
+            for (field, path) in [("path", &upstream.path), ("stream_path", &upstream.stream_path)] {
+                if path.as_ref().is_some_and(|path| !path.starts_with('/')) {
+                    return Err(invalid(&format!("speaks[{index}].{field}"), "must begin with `/`"));
+                }
+            }
+            for (field, patterns) in
+                [("models", &upstream.models), ("except_models", &upstream.except_models)]
+            {
+                if patterns.iter().any(|pattern| pattern.matches('*').count() > 1) {
+                    return Err(invalid(
+                        &format!("speaks[{index}].{field}"),
+                        "may hold at most one `*` each",
+                    ));
+                }
             }
         }
         for pattern in config.model_aliases.keys() {
             if pattern.matches('*').count() > 1 {
                 return Err(invalid(&format!("model_aliases[{pattern:?}]"), "may hold at most one `*`"));
             }
+        }
+        if config.health.consecutive_failures == 0 || config.health.duration_ms == 0 {
+            return Err(invalid("health", "`consecutive_failures` and `duration_ms` must be at least 1"));
         }
         if config.max_response_body_bytes == 0 {
             return Err(invalid("max_response_body_bytes", "must be at least 1"));

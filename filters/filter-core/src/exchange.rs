@@ -71,4 +71,14 @@ impl Exchange {
     pub fn response_overflow(&mut self, host: &mut dyn Host) -> Overflow {
         dispatch!(self, exchange => exchange.response_overflow(host))
     }
+
+    /// The request is over: it was answered, or the client went away. Headers cannot be read any more. Downstream
+    /// filters only; at most once.
+    pub fn complete(&mut self, host: &mut dyn Host) {
+        match &mut self.0 {
+            Kind::Llm(exchange) => exchange.complete(host),
+            Kind::Usage(exchange) => exchange.complete(host),
+            Kind::Provider(_) => {}
+        }
+    }
 }

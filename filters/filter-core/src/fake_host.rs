@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::{
-    Attribute, BodyFlow, BodyMode, Exchange, HeaderMap, HeadersFlow, Host, Level, LocalReply, Overflow, Plan,
+    Attribute, BodyFlow, BodyMode, Exchange, HeaderMap, HeadersFlow, Host, Labels, Level, LocalReply, Metric,
+    Overflow, Plan,
 };
 
 /// What filters of one request publish to each other.
@@ -27,6 +28,12 @@ pub struct FakeHost {
     pub now_ms: u64,
     /// How often the route was chosen again.
     pub reroutes: usize,
+    /// What was observed: metric, values of its labels, value.
+    pub observed: Vec<(Metric, Vec<String>, u64)>,
+    /// What is shared among all requests.
+    pub shared: SharedState,
+    /// The order of clusters that was asked for.
+    pub preferred: Option<Vec<String>>,
     /// Log lines.
     pub logs: RefCell<Vec<(Level, String)>>,
 }
@@ -63,6 +70,23 @@ impl Host for FakeHost {
 
     fn reroute(&mut self) {
         self.reroutes += 1;
+    }
+
+    fn observe(&mut self, metric: Metric, labels: &Labels<'_>, value: u64) {
+        let labels = labels.values().iter().map(|&label| label.to_owned()).collect();
+        self.observed.push((metric, labels, value));
+    }
+
+    fn shared(&self, key: &str) -> Option<Vec<u8>> {
+        self.shared.borrow().get(key).cloned()
+    }
+
+    fn share(&mut self, key: &str, value: &[u8]) {
+        self.shared.borrow_mut().insert(key.to_owned(), value.to_vec());
+    }
+
+    fn prefer(&mut self, clusters: &[String]) {
+        self.preferred = Some(clusters.to_vec());
     }
 
     fn log(&self, level: Level, message: &str) {

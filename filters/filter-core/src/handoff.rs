@@ -4,10 +4,12 @@
 //! it, it survives from attempt to attempt (request headers are shared and mutated by all of them), and it stands in
 //! the access log when nothing more becomes known. What attempts add to it leaves what is read here as it is.
 
+use filter_config::Endpoint;
 use llm_dialects::hub::{ApiError, ErrorKind};
-use llm_dialects::{Dialect, Error};
+use llm_dialects::{Dialect, Error, inspect};
 
-use crate::record::{RECORD_STATE, Record};
+use crate::endpoints;
+use crate::record::{RECORD_STATE, Record, Traits};
 use crate::{HeaderMap, Host};
 
 /// State key of the client's credential, present only when the `llm` filter is told to keep it.
@@ -16,16 +18,20 @@ const CREDENTIAL_STATE: &str = "weir.credential";
 /// An LLM request as the downstream filter recognised it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Handoff {
-    /// The client's dialect.
-    pub(crate) client: Dialect,
+    /// What the client called.
+    pub(crate) client: Endpoint,
     /// The client's path, without its query: attempts change the header.
     pub(crate) path: String,
     /// The client wants a stream.
     pub(crate) stream: bool,
-    /// The model the client asked for; empty when `invalid`.
+    /// The model the client asked for; empty when it named none.
     pub(crate) model: String,
     /// Length of the body in bytes.
     pub(crate) body_bytes: u64,
+    /// When the request came, in milliseconds since 1970.
+    pub(crate) started_ms: u64,
+    /// More of what decides how it is handled.
+    pub(crate) traits: Traits,
     /// Why the request cannot be served anywhere.
     pub(crate) invalid: Option<Invalid>,
 }
@@ -60,6 +66,8 @@ impl Handoff {
         let record = Record {
             path: Some(self.path.as_str().into()),
             client: Some(self.client.name().into()),
+            started_ms: Some(self.started_ms),
+            traits: self.traits,
             model: (!self.model.is_empty()).then(|| self.model.as_str().into()),
             stream: self.stream,
             request_bytes: Some(self.body_bytes),
@@ -70,13 +78,31 @@ impl Handoff {
         host.publish(RECORD_STATE, &record.to_json());
     }
 
+    /// The dialect in which the client is told of errors.
+    pub(crate) fn error_dialect(&self) -> Dialect {
+        endpoints::error_dialect(self.client)
+    }
+
+    /// Why no provider can serve the request: what is wrong with it, or that it names no model.
+    pub(crate) fn fault(&self) -> Option<ApiError> {
+        match &self.invalid {
+            Some(invalid) => Some(invalid.to_api_error()),
+            None if self.model.is_empty() && needs_model(self.client) => {
+                Some(inspect::missing_model().to_api_error())
+            }
+            None => None,
+        }
+    }
+
     /// The hand-off of this request; `None` when the `llm` filter did not take it for an LLM request.
     pub(crate) fn read(host: &dyn Host) -> Option<Self> {
         let bytes = host.state(RECORD_STATE)?;
         let record: Record<'_> = serde_json::from_slice(&bytes).ok()?;
         let message = || record.error.as_deref().unwrap_or_default().to_owned();
         Some(Self {
-            client: Dialect::from_name(record.client.as_deref()?)?,
+            client: Endpoint::from_name(record.client.as_deref()?)?,
+            started_ms: record.started_ms.unwrap_or_default(),
+            traits: record.traits,
             path: record.path.as_deref().unwrap_or_default().to_owned(),
             stream: record.stream,
             model: record.model.as_deref().unwrap_or_default().to_owned(),
@@ -89,12 +115,25 @@ impl Handoff {
     }
 }
 
-/// Keeps the credential the client sent, in whichever header its dialect uses.
+/// Whether requests at an endpoint must name a model.
+fn needs_model(endpoint: Endpoint) -> bool {
+    !matches!(
+        endpoint,
+        Endpoint::OpenaiModels | Endpoint::OpenaiRealtime | Endpoint::Detect | Endpoint::Passthrough
+    )
+}
+
+/// Keeps the credential the client sent, in whichever header (Gemini: or query parameter) its dialect uses.
 pub(crate) fn keep_credential(host: &mut dyn Host) {
-    let credential = host
-        .header(HeaderMap::Request, "authorization")
+    let header = |name| host.header(HeaderMap::Request, name);
+    let credential = header("authorization")
         .and_then(|value| value.strip_prefix("Bearer ").map(str::to_owned))
-        .or_else(|| host.header(HeaderMap::Request, "x-api-key"));
+        .or_else(|| ["x-api-key", "api-key", "x-goog-api-key"].into_iter().find_map(header))
+        .or_else(|| {
+            let path = header(":path")?;
+            let (_, query) = path.split_once('?')?;
+            query.split('&').find_map(|pair| pair.strip_prefix("key=").map(str::to_owned))
+        });
     if let Some(credential) = credential {
         host.publish(CREDENTIAL_STATE, credential.as_bytes());
     }

@@ -1,5 +1,7 @@
 //! What an ABI adapter offers to an exchange.
 
+use crate::metrics::{Labels, Metric};
+
 /// Reads, header edits and publishing, as the ABI gives them. Nothing here resumes, replies, changes a
 /// body or calls back into the exchange.
 pub trait Host {
@@ -28,6 +30,15 @@ pub trait Host {
     fn publish(&mut self, key: &str, value: &[u8]);
     /// Makes Envoy choose the route again, after a header that routes match was changed. Downstream only.
     fn reroute(&mut self);
+    /// Adds a value to a histogram. Only when the exchange is over ([`crate::Exchange::complete`]).
+    fn observe(&mut self, metric: Metric, labels: &Labels<'_>, value: u64);
+    /// Bytes that any filter of any worker of this Envoy has shared under `key`.
+    fn shared(&self, key: &str) -> Option<Vec<u8>>;
+    /// Shares bytes with all filters of all workers of this Envoy. The last write counts.
+    fn share(&mut self, key: &str, value: &[u8]);
+    /// Makes Envoy try the clusters of this request in this order, one for each attempt, and chooses the route again.
+    /// Downstream only.
+    fn prefer(&mut self, clusters: &[String]);
     /// Writes to Envoy's log.
     fn log(&self, level: Level, message: &str);
 }
@@ -47,8 +58,15 @@ pub enum Attribute {
     /// Why the response has its status, in Envoy's words (`via_upstream`, `route_not_found`, …);
     /// attribute `response.code_details`.
     ResponseCodeDetails,
+    /// How many attempts were made so far, in decimal; attribute `upstream.request_attempt_count`.
+    Attempts,
     /// The string in the selected route's metadata at [`filter_config::ROUTE_METADATA`].
     RouteDefaultEndpoint,
+    /// The string in the selected route's metadata at [`filter_config::ROUTE_GROUPS`].
+    RouteGroups,
+    /// The string in the selected route's metadata at [`filter_config::ROUTE_ENDPOINTS`], in the namespace of
+    /// [`filter_config::ROUTE_METADATA`].
+    RouteEndpoints,
 }
 
 /// Log levels.

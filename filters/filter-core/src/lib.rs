@@ -14,6 +14,7 @@
 //!      `end: true` and all of it. More than `limit` bytes → the overflow call instead
 //!      ([`Exchange::request_overflow`], [`Exchange::response_overflow`]).
 //! 3. The same for the response. An upstream filter is started afresh for every attempt.
+//! 4. [`Exchange::complete`], downstream only, when the request is over, however it ended.
 //!
 //! Reads and header edits go through [`Host`] during a call; everything that resumes, replies or changes a
 //! body is *returned* and performed after the call, so that nothing ever re-enters. Header edits are only
@@ -23,21 +24,32 @@
 //! no phase reads a clock or randomness but through [`Host`].
 #![forbid(unsafe_code)]
 
+mod cooldown;
 mod endpoints;
 mod exchange;
+mod failover;
 #[cfg(any(test, feature = "fake-host"))]
 pub mod fake_host;
+mod fields;
 mod flow;
+mod frames;
 mod handoff;
+mod health;
 mod host;
 mod llm;
+mod metrics;
+mod multipart;
 mod plan;
 mod provider;
 mod record;
+mod tokens;
 mod usage;
+mod virtual_model;
+mod watched;
 
 pub use exchange::Exchange;
 pub use flow::{BodyFlow, BodyMode, HeadersFlow, LocalReply, Overflow};
 pub use host::{Attribute, HeaderMap, Host, Level};
+pub use metrics::{Labels, Metric};
 pub use plan::{FilterKind, Plan};
 pub use record::{Outcome, RECORD_STATE, Record};

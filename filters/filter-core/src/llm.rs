@@ -3,13 +3,16 @@
 
 use std::sync::Arc;
 
-use filter_config::Llm;
+use filter_config::{Endpoint, Llm, ORDER_HEADER};
 use llm_dialects::hub::{ApiError, ErrorKind};
-use llm_dialects::{Dialect, inspect};
+use llm_dialects::{Dialect, Error, inspect, signature};
 
-use crate::endpoints::Endpoints;
+use crate::endpoints::{self, Endpoints, Found};
 use crate::handoff::{Handoff, Invalid, keep_credential, too_large};
-use crate::record::{Outcome, RECORD_STATE, Record};
+use crate::failover::Failover;
+use crate::virtual_model::{Asked, VirtualModels};
+use crate::{cooldown, metrics, multipart};
+use crate::record::{Outcome, RECORD_STATE, Record, Traits};
 use crate::{Attribute, BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, LocalReply, Overflow};
 
 /// Headers of a provider's error that clients act on.
@@ -20,11 +23,13 @@ const ERROR_HEADERS: [&str; 4] = ["retry-after", "retry-after-ms", "request-id",
 pub(crate) struct LlmPlan {
     config: Llm,
     endpoints: Endpoints,
+    virtual_models: VirtualModels,
 }
 
 impl LlmPlan {
-    pub(crate) fn new(config: Llm) -> Self {
-        Self { endpoints: Endpoints::new(&config.endpoints), config }
+    pub(crate) fn new(config: Llm) -> Result<Self, filter_config::Error> {
+        let virtual_models = VirtualModels::new(&config.virtual_models)?;
+        Ok(Self { endpoints: Endpoints::new(&config.endpoints), virtual_models, config })
     }
 
     fn limit(&self) -> usize {
@@ -36,10 +41,16 @@ impl LlmPlan {
 #[derive(Debug)]
 pub(crate) struct LlmExchange {
     plan: Arc<LlmPlan>,
-    /// The client's dialect, once the request is known to be an LLM request.
-    client: Option<Dialect>,
+    /// What the client called, once the request is known to be an LLM request.
+    called: Option<Found>,
     /// The client's path, without its query, which may hold secrets.
     path: String,
+    /// What its query says of the answer.
+    json_array: bool,
+    /// When the request came, in milliseconds since 1970.
+    started_ms: u64,
+    /// The status the client gets; 0 before there is one.
+    status: u16,
     handoff: Option<Handoff>,
     /// The answer is ours; nothing in it needs changing on its way out.
     replied: bool,
@@ -49,60 +60,92 @@ pub(crate) struct LlmExchange {
 
 impl LlmExchange {
     pub(crate) fn new(plan: Arc<LlmPlan>) -> Self {
-        Self { plan, client: None, path: String::new(), handoff: None, replied: false, replacement: None }
+        Self {
+            plan,
+            called: None,
+            path: String::new(),
+            json_array: false,
+            started_ms: 0,
+            status: 0,
+            handoff: None,
+            replied: false,
+            replacement: None,
+        }
     }
 
     pub(crate) fn request_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
-        self.client = self.recognise(host);
-        let Some(client) = self.client else {
+        // What a client says here must not steer anything.
+        if host.header(HeaderMap::Request, ORDER_HEADER).is_some() {
+            host.remove_header(HeaderMap::Request, ORDER_HEADER);
+        }
+        self.called = self.recognise(host);
+        let Some(endpoint) = self.called.as_ref().map(|called| called.endpoint) else {
             // What a client claims in the header must not steer any route.
             self.drop_claimed_model(host);
             return HeadersFlow::Continue(BodyMode::Skip);
         };
+        self.started_ms = host.now_ms();
         if self.plan.config.keep_client_credential {
             keep_credential(host);
         }
         let announced = host.header(HeaderMap::Request, "content-length").and_then(|v| v.parse::<u64>().ok());
         if announced.is_some_and(|length| length > self.plan.config.max_request_body_bytes) {
-            return HeadersFlow::Reply(self.refuse_too_large(host, client));
+            return HeadersFlow::Reply(self.refuse_too_large(host));
+        }
+        let bodiless = matches!(
+            endpoint,
+            Endpoint::OpenaiModels | Endpoint::OpenaiRealtime | Endpoint::Passthrough
+        );
+        if bodiless {
+            let facts = Ok(Facts { model: self.model_of_path_or_query(host), ..Facts::default() });
+            let refusal = self.hand_on(host, facts, announced.unwrap_or_default(), b"");
+            return refusal.map_or(HeadersFlow::Continue(BodyMode::Skip), HeadersFlow::Reply);
         }
         if end {
-            self.inspect(host, client, b"");
-            return HeadersFlow::Continue(BodyMode::Skip);
+            let refusal = self.inspect(host, b"");
+            return refusal.map_or(HeadersFlow::Continue(BodyMode::Skip), HeadersFlow::Reply);
         }
         HeadersFlow::Continue(BodyMode::Whole { limit: self.plan.limit() })
     }
 
     pub(crate) fn request_body(&mut self, host: &mut dyn Host, body: &[u8], _end: bool) -> BodyFlow {
-        if let Some(client) = self.client {
-            self.inspect(host, client, body);
-        }
-        BodyFlow::Keep
+        self.inspect(host, body).map_or(BodyFlow::Keep, BodyFlow::Reply)
     }
 
     pub(crate) fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply {
-        self.refuse_too_large(host, self.client.unwrap_or(Dialect::OpenaiChat))
+        self.refuse_too_large(host)
     }
 
     pub(crate) fn response_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
-        let Some(client) = self.client.filter(|_| !self.replied) else {
+        let Some(client) = self.error_dialect() else {
             return HeadersFlow::Continue(BodyMode::Skip);
         };
         let status =
             host.header(HeaderMap::Response, ":status").and_then(|v| v.parse::<u16>().ok()).unwrap_or(0);
+        self.status = status;
+        if self.replied {
+            return HeadersFlow::Continue(BodyMode::Skip);
+        }
         if status < 400 {
             return HeadersFlow::Continue(BodyMode::Skip);
         }
+        let failover = Failover::of(host);
         let is_json = host
             .header(HeaderMap::Response, "content-type")
             .is_some_and(|value| value.starts_with("application/json"));
         if is_json && !end {
+            if let Some(failover) = failover {
+                failover.tell(host);
+            }
             return HeadersFlow::Continue(BodyMode::Skip);
         }
         // Either Envoy made this answer, or the provider sent an error without a body.
         let details = host.attribute(Attribute::ResponseCodeDetails).unwrap_or_default();
         let error = self.explain(status, &details);
         self.record_failure(host, &error, &details);
+        if let Some(failover) = failover {
+            failover.tell(host);
+        }
         let body = client.encode_error(&error);
         let status = client.error_status(&error);
         if end {
@@ -113,6 +156,7 @@ impl LlmExchange {
                 .iter()
                 .filter_map(|&name| Some((name, host.header(HeaderMap::Response, name)?)));
             answer.headers.extend(kept);
+            answer.headers.extend(failover.into_iter().flat_map(Failover::headers));
             return HeadersFlow::Reply(answer);
         }
         host.set_header(HeaderMap::Response, ":status", &status.to_string());
@@ -131,45 +175,140 @@ impl LlmExchange {
         Overflow::Release
     }
 
-    fn recognise(&mut self, host: &dyn Host) -> Option<Dialect> {
-        if host.header(HeaderMap::Request, ":method")? != "POST" {
+    pub(crate) fn complete(&mut self, host: &mut dyn Host) {
+        if self.called.is_some() {
+            observe_record(host, self.status);
+        }
+    }
+
+    /// The dialect in which the client is told of errors; `None` when the request is no LLM request.
+    fn error_dialect(&self) -> Option<Dialect> {
+        self.called.as_ref().map(|called| endpoints::error_dialect(called.endpoint))
+    }
+
+    fn recognise(&mut self, host: &dyn Host) -> Option<Found> {
+        let method = host.header(HeaderMap::Request, ":method")?;
+        let mut path = host.header(HeaderMap::Request, ":path")?;
+        let (bare, query) = path.split_once('?').unwrap_or((&path, ""));
+        let sse = query.split('&').any(|pair| pair == "alt=sse");
+        path.truncate(bare.len());
+        self.path = path;
+        let of_route = || {
+            let json = self.plan.config.route_endpoints.then(|| host.attribute(Attribute::RouteEndpoints))??;
+            Endpoints::new(&serde_json::from_str(&json).ok()?).find(&self.path)
+        };
+        let found = of_route().or_else(|| self.plan.endpoints.find(&self.path)).or_else(|| {
+            let name = host.attribute(Attribute::RouteDefaultEndpoint)?;
+            Some(Found::at(Endpoint::from_name(&name)?, None))
+        })?;
+        let expected = match found.endpoint {
+            Endpoint::OpenaiModels => method == "GET",
+            // HTTP/2 opens WebSockets with CONNECT.
+            Endpoint::OpenaiRealtime => method == "GET" || method == "CONNECT",
+            Endpoint::Detect | Endpoint::Passthrough => true,
+            _ => method == "POST",
+        };
+        if !expected {
             return None;
         }
-        let mut path = host.header(HeaderMap::Request, ":path")?;
-        path.truncate(path.find('?').unwrap_or(path.len()));
-        self.path = path;
-        self.plan.endpoints.find(&self.path).or_else(|| {
-            host.attribute(Attribute::RouteDefaultEndpoint).and_then(|name| Dialect::from_name(&name))
-        })
+        self.json_array = found.endpoint == Endpoint::GeminiGenerateContent && found.stream && !sse;
+        Some(found)
+    }
+
+    /// The model a request without a body names.
+    fn model_of_path_or_query(&self, host: &dyn Host) -> String {
+        if let Some(model) = self.called.as_ref().and_then(|called| called.model.clone()) {
+            return model;
+        }
+        let path = host.header(HeaderMap::Request, ":path").unwrap_or_default();
+        let query = path.split_once('?').map_or("", |(_, query)| query);
+        query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("model="))
+            .map(endpoints::percent_decode)
+            .unwrap_or_default()
     }
 
     /// Reads what is needed of the body and publishes it. A body that cannot be read is handed on as
     /// such: only the `provider` filter knows that the request really is for a provider.
-    fn inspect(&mut self, host: &mut dyn Host, client: Dialect, body: &[u8]) {
-        let body_bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
-        let handoff = match inspect::request(body) {
-            Ok(facts) => {
-                if let Some(name) = self.plan.config.model_header.clone() {
-                    host.set_header(HeaderMap::Request, &name, &header_value(&facts.model));
-                    host.reroute();
-                }
-                let (stream, model) = (facts.stream, facts.model.into_owned());
-                Handoff { client, path: self.path.clone(), stream, model, body_bytes, invalid: None }
+    fn inspect(&mut self, host: &mut dyn Host, body: &[u8]) -> Option<LocalReply> {
+        let facts = facts(host, self.called.as_ref()?, body);
+        self.hand_on(host, facts, u64::try_from(body.len()).unwrap_or(u64::MAX), body)
+    }
+
+    /// Publishes what is known of the request. Answers it when its virtual model leads nowhere.
+    fn hand_on(
+        &mut self,
+        host: &mut dyn Host,
+        facts: Result<Facts, Error>,
+        body_bytes: u64,
+        body: &[u8],
+    ) -> Option<LocalReply> {
+        let called = self.called.as_ref()?;
+        let (facts, invalid) = match facts {
+            Ok(facts) => (facts, None),
+            Err(error) => (Facts::default(), Some(Invalid::new(&error))),
+        };
+        let mut nowhere = false;
+        match self.plan.config.model_header.clone() {
+            Some(name) if !facts.model.is_empty() => {
+                let virtual_models = &self.plan.virtual_models;
+                let asked = Asked { model: &facts.model, stream: facts.stream, path: &self.path, body };
+                let routed = match virtual_models.choose(host, &asked) {
+                    Some(Some(target)) => header_value(target),
+                    Some(None) => {
+                        nowhere = true;
+                        header_value(&facts.model)
+                    }
+                    None if virtual_models.is_target(&facts.model) => {
+                        header_value(&facts.model).replace('#', "%23")
+                    }
+                    None => header_value(&facts.model),
+                };
+                host.set_header(HeaderMap::Request, &name, &routed);
+                host.reroute();
             }
-            Err(error) => {
-                self.drop_claimed_model(host);
-                Handoff {
-                    client,
-                    path: self.path.clone(),
-                    stream: false,
-                    model: String::new(),
-                    body_bytes,
-                    invalid: Some(Invalid::new(&error)),
-                }
-            }
+            _ => self.drop_claimed_model(host),
+        }
+        let traits = Traits {
+            json_array: self.json_array,
+            include_usage: facts.include_usage,
+            foreign_signature: facts.foreign_signature,
+            model_in_path: called.model.is_some(),
+            publish_fields: self.plan.config.publish_fields,
+        };
+        let handoff = Handoff {
+            client: called.endpoint,
+            path: self.path.clone(),
+            stream: facts.stream || called.stream,
+            model: facts.model,
+            body_bytes,
+            started_ms: self.started_ms,
+            traits,
+            invalid,
         };
         handoff.publish(host);
         self.handoff = Some(handoff);
+        if nowhere {
+            return Some(self.refuse_virtual_model(host));
+        }
+        cooldown::avoid(host, self.started_ms);
+        None
+    }
+
+    fn refuse_virtual_model(&mut self, host: &mut dyn Host) -> LocalReply {
+        self.replied = true;
+        let model = self.handoff.as_ref().map_or("", |handoff| handoff.model.as_str());
+        let error = ApiError {
+            status: 400,
+            kind: ErrorKind::InvalidRequest,
+            code: Some("virtual_model_no_matching_target".to_owned()),
+            param: Some("model".to_owned()),
+            message: format!("No condition of the virtual model `{model}` holds for this request."),
+        };
+        self.record_failure(host, &error, "");
+        let client = self.error_dialect().unwrap_or(Dialect::OpenaiChat);
+        reply(client.error_status(&error), client.encode_error(&error), "weir_no_virtual_target")
     }
 
     fn drop_claimed_model(&self, host: &mut dyn Host) {
@@ -181,31 +320,39 @@ impl LlmExchange {
         }
     }
 
-    fn refuse_too_large(&mut self, host: &mut dyn Host, client: Dialect) -> LocalReply {
+    fn refuse_too_large(&mut self, host: &mut dyn Host) -> LocalReply {
         self.replied = true;
         let error = too_large(self.plan.config.max_request_body_bytes);
         let record = Record {
             path: Some(self.path.as_str().into()),
-            client: Some(client.name().into()),
+            client: self.called.as_ref().map(|called| called.endpoint.name().into()),
             outcome: Outcome::Refused,
             error: Some(error.message.as_str().into()),
             ..Record::default()
         };
         host.publish(RECORD_STATE, &record.to_json());
+        let client = self.error_dialect().unwrap_or(Dialect::OpenaiChat);
         reply(client.error_status(&error), client.encode_error(&error), "weir_request_too_large")
     }
 
     /// What an answer without a body of ours means.
     fn explain(&self, status: u16, details: &str) -> ApiError {
         let handoff = self.handoff.as_ref();
-        if let Some(invalid) = handoff.and_then(|handoff| handoff.invalid.as_ref())
+        if let Some(fault) = handoff.and_then(Handoff::fault)
             && details == "route_not_found"
         {
-            return invalid.to_api_error();
+            return fault;
         }
         let model = handoff.map_or("", |handoff| handoff.model.as_str());
         let (status, kind, code, message) = match details {
-            "route_not_found" => (
+            // Routes by model end in a route that answers 404 to every other one.
+            "direct_response" if status != 404 => (
+                status,
+                ErrorKind::from_status(status),
+                None,
+                format!("The gateway answered with status {status}."),
+            ),
+            "route_not_found" | "direct_response" => (
                 404,
                 ErrorKind::NotFound,
                 Some("model_not_found"),
@@ -268,11 +415,54 @@ impl LlmExchange {
             matches!(error.kind, ErrorKind::InvalidRequest | ErrorKind::NotFound | ErrorKind::TooLarge);
         record.outcome = if ours && details != "via_upstream" { Outcome::Refused } else { Outcome::Failed };
         // What is wrong with a request says more than where Envoy stopped.
-        let invalid = self.handoff.as_ref().is_some_and(|handoff| handoff.invalid.is_some());
+        let invalid = self.handoff.as_ref().is_some_and(|handoff| handoff.fault().is_some());
         let say_message = details.is_empty() || invalid;
         record.error = Some(if say_message { error.message.as_str().into() } else { details.into() });
         host.publish(RECORD_STATE, &record.to_json());
     }
+}
+
+/// Observes what the record of the request says.
+pub(crate) fn observe_record(host: &mut dyn Host, status: u16) {
+    let Some(json) = host.state(RECORD_STATE) else { return };
+    let Ok(record) = serde_json::from_slice::<Record<'_>>(&json) else { return };
+    let now = host.now_ms();
+    metrics::observe(host, &record, now, &status.to_string());
+}
+
+/// What was read of a request.
+#[derive(Debug, Default)]
+struct Facts {
+    model: String,
+    stream: bool,
+    include_usage: bool,
+    foreign_signature: bool,
+}
+
+/// Reads the facts of a body.
+fn facts(host: &dyn Host, called: &Found, body: &[u8]) -> Result<Facts, Error> {
+    let content_type = || host.header(HeaderMap::Request, "content-type").unwrap_or_default();
+    if matches!(called.endpoint, Endpoint::OpenaiImages | Endpoint::OpenaiAudio)
+        && let Some(boundary) = multipart::boundary(&content_type())
+    {
+        let model = multipart::model(body, boundary).unwrap_or_default().to_owned();
+        return Ok(Facts { model, stream: multipart::stream(body, boundary), ..Facts::default() });
+    }
+    let read = inspect::request(body).map(|facts| Facts {
+        model: facts.model.into_owned(),
+        stream: facts.stream,
+        include_usage: facts.include_usage,
+        foreign_signature: endpoints::dialect(called.endpoint).is_some() && signature::has_foreign(body),
+    });
+    let mut facts = match read {
+        // Whatever a detected endpoint takes is its provider's affair.
+        Err(_) if called.endpoint == Endpoint::Detect => Facts::default(),
+        read => read?,
+    };
+    if let Some(model) = &called.model {
+        facts.model.clone_from(model);
+    }
+    Ok(facts)
 }
 
 /// A JSON error as a reply.

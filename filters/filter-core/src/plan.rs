@@ -57,8 +57,8 @@ impl Plan {
     /// The configuration's fault, with the field and what is wrong.
     pub fn compile(filter: FilterKind, json: &[u8]) -> Result<Self, Error> {
         Ok(Self(match filter {
-            FilterKind::Llm => Kind::Llm(Arc::new(LlmPlan::new(Llm::from_json(json)?))),
-            FilterKind::Provider => Kind::Provider(Arc::new(ProviderPlan::new(Provider::from_json(json)?))),
+            FilterKind::Llm => Kind::Llm(Arc::new(LlmPlan::new(Llm::from_json(json)?)?)),
+            FilterKind::Provider => Kind::Provider(Arc::new(ProviderPlan::new(Provider::from_json(json)?)?)),
             FilterKind::Usage => Kind::Usage(Arc::new(UsagePlan::new(UsageMeter::from_json(json)?))),
         }))
     }

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use filter_config::UsageMeter;
-use framing::sse;
-use llm_dialects::Dialect;
-use llm_dialects::inspect::{self, AnswerFacts, StreamWatch};
+use filter_config::{Endpoint, UsageMeter};
+use llm_dialects::inspect::{self, AnswerFacts};
+use llm_dialects::detect;
 
-use crate::endpoints::Endpoints;
+use crate::endpoints::{self, Endpoints, Found};
+use crate::watched::Watched;
 use crate::record::{Outcome, RECORD_STATE, Record, RecordedUsage};
 use crate::{BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, LocalReply, Overflow};
 
@@ -32,7 +32,9 @@ impl UsagePlan {
 #[derive(Debug)]
 pub(crate) struct UsageExchange {
     plan: Arc<UsagePlan>,
-    dialect: Option<Dialect>,
+    called: Option<Found>,
+    /// The status the client gets; 0 before there is one.
+    status: u16,
     answer: Answer,
 }
 
@@ -41,18 +43,20 @@ enum Answer {
     None,
     /// Bytes so far of a JSON answer with this status.
     Json(u16, Vec<u8>),
-    Stream(Box<(sse::Decoder, StreamWatch)>),
+    Stream(Box<Watched>),
 }
 
 impl UsageExchange {
     pub(crate) fn new(plan: Arc<UsagePlan>) -> Self {
-        Self { plan, dialect: None, answer: Answer::None }
+        Self { plan, called: None, status: 0, answer: Answer::None }
     }
 
     pub(crate) fn request_headers(&mut self, host: &mut dyn Host, _end: bool) -> HeadersFlow {
         if host.header(HeaderMap::Request, ":method").as_deref() == Some("POST") {
-            self.dialect =
-                host.header(HeaderMap::Request, ":path").and_then(|path| self.plan.endpoints.find(&path));
+            let path = host.header(HeaderMap::Request, ":path");
+            self.called = path
+                .and_then(|path| self.plan.endpoints.find(&path))
+                .filter(|found| found.endpoint != Endpoint::Passthrough);
         }
         HeadersFlow::Continue(BodyMode::Skip)
     }
@@ -67,9 +71,12 @@ impl UsageExchange {
     }
 
     pub(crate) fn response_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
-        let Some(dialect) = self.dialect else { return HeadersFlow::Continue(BodyMode::Skip) };
+        let Some(endpoint) = self.called.as_ref().map(|called| called.endpoint) else {
+            return HeadersFlow::Continue(BodyMode::Skip);
+        };
         let status =
             host.header(HeaderMap::Response, ":status").and_then(|v| v.parse::<u16>().ok()).unwrap_or(0);
+        self.status = status;
         let content_type = host.header(HeaderMap::Response, "content-type").unwrap_or_default();
         let encoded = host
             .header(HeaderMap::Response, "content-encoding")
@@ -79,12 +86,15 @@ impl UsageExchange {
             self.record(host, &AnswerFacts::default(), outcome(status), note);
             return HeadersFlow::Continue(BodyMode::Skip);
         }
-        if content_type.starts_with("text/event-stream") {
-            let framing = sse::Decoder::new(sse::Limits::default());
-            self.answer = Answer::Stream(Box::new((framing, StreamWatch::new(dialect))));
+        if let Some(framing) = crate::provider::stream_framing(&content_type) {
+            self.answer = Answer::Stream(Box::new(Watched::new(endpoint, framing)));
             self.record(host, &AnswerFacts::default(), Outcome::Partial, None);
-        } else {
+        } else if crate::provider::is_json(&content_type) || status >= 400 {
             self.answer = Answer::Json(status, Vec::new());
+        } else {
+            // Sound and the like: nothing to count in it.
+            self.record(host, &AnswerFacts::default(), outcome(status), None);
+            return HeadersFlow::Continue(BodyMode::Skip);
         }
         HeadersFlow::Continue(BodyMode::Chunks)
     }
@@ -110,24 +120,18 @@ impl UsageExchange {
                 }
             }
             Answer::Stream(mut stream) => {
-                let (framing, watch) = &mut *stream;
-                let known = watch.facts.usage;
-                let mut sink = |frame: sse::Frame<'_>| {
-                    if let sse::Frame::Event(event) = frame {
-                        watch.event(event.event, event.data);
-                    }
-                    Ok::<(), framing::Error>(())
-                };
-                let read = framing
-                    .feed(body, &mut sink)
-                    .and_then(|()| if end { framing.finish(&mut sink).map(drop) } else { Ok(()) });
+                let known = stream.facts().usage;
+                stream.feed(body, end, |_| ());
                 if end {
-                    let outcome =
-                        if watch.complete && !watch.failed { Outcome::Complete } else { Outcome::Failed };
-                    self.record(host, &watch.facts, outcome, read.err().map(|error| error.to_string()));
+                    let outcome = if stream.complete() && !stream.failed() {
+                        Outcome::Complete
+                    } else {
+                        Outcome::Failed
+                    };
+                    self.record(host, stream.facts(), outcome, stream.broken().map(ToString::to_string));
                 } else {
-                    if watch.facts.usage != known {
-                        self.record(host, &watch.facts, Outcome::Partial, None);
+                    if stream.facts().usage != known {
+                        self.record(host, stream.facts(), Outcome::Partial, None);
                     }
                     self.answer = Answer::Stream(stream);
                 }
@@ -140,13 +144,23 @@ impl UsageExchange {
         Overflow::Release
     }
 
+    pub(crate) fn complete(&mut self, host: &mut dyn Host) {
+        if self.called.is_some() {
+            crate::llm::observe_record(host, self.status);
+        }
+    }
+
     fn count(&self, host: &mut dyn Host, status: u16, body: &[u8]) {
-        let Some(dialect) = self.dialect else { return };
+        let Some(endpoint) = self.called.as_ref().map(|called| called.endpoint) else { return };
         if status >= 400 {
             self.record(host, &AnswerFacts::default(), Outcome::Failed, Some(format!("status {status}")));
             return;
         }
-        match inspect::response(dialect, body) {
+        let read = match endpoints::dialect(endpoint) {
+            Some(dialect) => inspect::response(dialect, body),
+            None => Ok(detect::facts(body)),
+        };
+        match read {
             Ok(facts) => self.record(host, &facts, Outcome::Complete, None),
             Err(error) => {
                 self.record(host, &AnswerFacts::default(), Outcome::Complete, Some(error.to_string()))
@@ -156,7 +170,7 @@ impl UsageExchange {
 
     fn record(&self, host: &mut dyn Host, facts: &AnswerFacts, outcome: Outcome, error: Option<String>) {
         let record = Record {
-            client: self.dialect.map(|dialect| dialect.name().into()),
+            client: self.called.as_ref().map(|called| called.endpoint.name().into()),
             answered_model: facts.model.as_deref().map(Into::into),
             stream: matches!(self.answer, Answer::Stream(_)),
             usage: facts.usage.map(RecordedUsage::from),

@@ -33,6 +33,8 @@ pub(crate) trait Phases {
     fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply;
     /// The held response body grew past its limit.
     fn response_overflow(&mut self, host: &mut dyn Host) -> Overflow;
+    /// The request is over.
+    fn complete(&mut self, host: &mut dyn Host);
 }
 
 impl Phases for Exchange {
@@ -56,6 +58,10 @@ impl Phases for Exchange {
 
     fn response_overflow(&mut self, host: &mut dyn Host) -> Overflow {
         Exchange::response_overflow(self, host)
+    }
+
+    fn complete(&mut self, host: &mut dyn Host) {
+        Exchange::complete(self, host);
     }
 }
 
@@ -177,6 +183,11 @@ impl<X: Phases> Driver<X> {
             HeaderMap::Response => restated(&host, bytes),
         };
         self.reply(envoy, &reply)
+    }
+
+    /// The request is over.
+    pub(crate) fn complete(&mut self, envoy: &impl Envoy) {
+        self.exchange.complete(&mut envoy.host(None));
     }
 
     fn of(&mut self, map: HeaderMap) -> &mut Body {

@@ -10,6 +10,7 @@
 
 mod abi;
 mod drive;
+mod histograms;
 mod root;
 mod stream;
 mod wasm_host;

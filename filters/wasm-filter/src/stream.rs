@@ -30,6 +30,11 @@ impl Stream {
     pub(crate) fn trailers(&mut self, of: HeaderMap) -> Flow {
         self.0.trailers(of, &mut Hostcalls)
     }
+
+    /// The request is over.
+    pub(crate) fn complete(&mut self) {
+        self.0.complete(&Hostcalls);
+    }
 }
 
 /// The Envoy of the current callback.

@@ -2,9 +2,10 @@
 
 use std::cell::OnceCell;
 
-use filter_core::{Attribute, HeaderMap, Host, Level};
+use filter_core::{Attribute, HeaderMap, Host, Labels, Level, Metric};
 
 use crate::abi::{Headers, LogLevel, Map, hostcalls};
+use crate::histograms;
 
 /// Envoy, during one callback of a stream.
 #[derive(Debug)]
@@ -79,9 +80,15 @@ impl Host for WasmHost {
 
     fn attribute(&self, attribute: Attribute) -> Option<String> {
         let path = match attribute {
+            Attribute::Attempts => {
+                let bytes = hostcalls::property("upstream\0request_attempt_count")?;
+                return Some(u64::from_le_bytes(bytes.try_into().ok()?).to_string());
+            }
             Attribute::ResponseCodeDetails => "response\0code_details",
             // filter_config::ROUTE_METADATA; a test keeps them together.
             Attribute::RouteDefaultEndpoint => DEFAULT_ENDPOINT,
+            Attribute::RouteGroups => GROUPS,
+            Attribute::RouteEndpoints => ENDPOINTS,
         };
         String::from_utf8(hostcalls::property(path)?).ok()
     }
@@ -98,6 +105,27 @@ impl Host for WasmHost {
         // Envoy has done so already: under wasm, every edit of request headers drops the chosen route.
     }
 
+    fn observe(&mut self, metric: Metric, labels: &Labels<'_>, value: u64) {
+        if let Some(histogram) = histograms::find(metric, labels) {
+            hostcalls::record(histogram, value);
+        }
+    }
+
+    fn shared(&self, key: &str) -> Option<Vec<u8>> {
+        hostcalls::shared_data(key)
+    }
+
+    fn share(&mut self, key: &str, value: &[u8]) {
+        hostcalls::set_shared_data(key, value);
+    }
+
+    fn prefer(&mut self, clusters: &[String]) {
+        // A module cannot write the metadata that steers the choice. Envoy's own filters behind this one make it of a
+        // header, which they remove, and choose the route again.
+        let value = cluster_order::header_value(clusters);
+        self.set_header(HeaderMap::Request, filter_config::ORDER_HEADER, &value);
+    }
+
     fn log(&self, level: Level, message: &str) {
         let level = match level {
             Level::Debug => LogLevel::Debug,
@@ -109,6 +137,12 @@ impl Host for WasmHost {
     }
 }
 
+/// Path of [`filter_config::ROUTE_GROUPS`].
+const GROUPS: &str = "xds\0route_metadata\0filter_metadata\0weir\0groups";
+
+/// Path of [`filter_config::ROUTE_ENDPOINTS`].
+const ENDPOINTS: &str = "xds\0route_metadata\0filter_metadata\0weir\0endpoints";
+
 /// Path of [`filter_config::ROUTE_METADATA`].
 const DEFAULT_ENDPOINT: &str = "xds\0route_metadata\0filter_metadata\0weir\0default_endpoint";
 
@@ -117,8 +151,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_path_of_the_default_endpoint_is_that_of_the_contract() {
+    fn the_paths_of_route_metadata_are_those_of_the_contract() {
         let (namespace, key) = filter_config::ROUTE_METADATA;
         assert!(DEFAULT_ENDPOINT.ends_with(&format!("\0{namespace}\0{key}")));
+        assert!(ENDPOINTS.ends_with(&format!("\0{namespace}\0{}", filter_config::ROUTE_ENDPOINTS)));
+        let (namespace, key) = filter_config::ROUTE_GROUPS;
+        assert!(GROUPS.ends_with(&format!("\0{namespace}\0{key}")));
     }
 }

@@ -1,13 +1,16 @@
 //! The response direction: whole answers and errors. Streams are in [`super::stream`].
 
-use llm_dialects::hub::{ApiError, ErrorKind, Response};
-use llm_dialects::inspect::{self, AnswerFacts};
-use llm_dialects::{Dialect, Error};
+use filter_config::Endpoint;
+use llm_dialects::dialect::Framing;
+use llm_dialects::hub::{ApiError, ErrorKind, Usage};
+use llm_dialects::inspect::AnswerFacts;
+use llm_dialects::{Dialect, Error, bedrock};
 
-use super::ProviderExchange;
-use super::stream::Stream;
+use super::operation::Operation;
+use super::stream::{self, Stream, Translated};
+use super::{Known, ProviderExchange};
 use crate::record::Outcome;
-use crate::{BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, Overflow};
+use crate::{BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, Overflow, endpoints};
 
 /// What is being done with the provider's answer.
 #[derive(Debug)]
@@ -17,7 +20,15 @@ pub(super) enum Answer {
     /// It is held whole.
     Whole(Kind),
     /// It passes event by event.
-    Stream(Box<Stream>),
+    Stream(Box<Passing>),
+}
+
+/// A stream on its way.
+#[derive(Debug)]
+pub(super) struct Passing {
+    stream: Stream,
+    /// The estimate of generated tokens that was last published.
+    published: u64,
 }
 
 /// What a whole answer is.
@@ -34,39 +45,56 @@ pub(super) enum Kind {
 pub(super) fn headers(exchange: &mut ProviderExchange, host: &mut dyn Host, end: bool) -> HeadersFlow {
     let Some(attempt) = &exchange.attempt else { return HeadersFlow::Continue(BodyMode::Skip) };
     let status = host.header(HeaderMap::Response, ":status").and_then(|v| v.parse::<u16>().ok()).unwrap_or(0);
+    if status == 101 || attempt.upstream == Endpoint::OpenaiRealtime && status < 300 {
+        // A WebSocket: what follows is no HTTP body.
+        exchange.record_nothing(host, Outcome::Complete, None);
+        return HeadersFlow::Continue(BodyMode::Skip);
+    }
+    if let Some(health) = &exchange.plan.health {
+        health.heed(host, status);
+    }
     let content_type = host.header(HeaderMap::Response, "content-type").unwrap_or_default();
     let encoded = host
         .header(HeaderMap::Response, "content-encoding")
         .is_some_and(|value| !value.eq_ignore_ascii_case("identity"));
-    let same_dialect = attempt.handoff.client == attempt.upstream;
+    let passes = matches!(attempt.operation, Operation::Same | Operation::Unlisted);
+    // Only chat is sure to be answered with JSON or events.
+    let opaque = passes && endpoints::dialect(attempt.upstream).is_none();
     let success = (200..300).contains(&status);
 
     if end {
+        if opaque && success {
+            exchange.record_nothing(host, Outcome::Complete, None);
+            return HeadersFlow::Continue(BodyMode::Skip);
+        }
         // Without a body there is nowhere to put an error; the downstream filter answers for it.
-        let outcome = AnswerFacts::default();
         if status < 400 {
             host.set_header(HeaderMap::Response, ":status", "502");
         }
-        exchange.record(host, &outcome, Outcome::Failed, Some(format!("status {status} without a body")));
+        exchange.record_nothing(host, Outcome::Failed, Some(format!("status {status} without a body")));
         return HeadersFlow::Continue(BodyMode::Skip);
     }
-    if encoded && same_dialect {
+    if encoded && passes {
         // Asked not to, the provider compressed all the same: the client can read it, this filter cannot.
         let outcome = if success { Outcome::Complete } else { Outcome::Failed };
-        let error = Some("compressed answer: usage unknown".to_owned());
-        exchange.record(host, &AnswerFacts::default(), outcome, error);
+        exchange.record_nothing(host, outcome, Some("compressed answer: usage unknown".to_owned()));
         return HeadersFlow::Continue(BodyMode::Skip);
     }
+    let framing = stream_framing(&content_type).filter(|_| success && !encoded);
     let kind = if encoded {
         Kind::Nonsense("compressed although it was asked not to")
-    } else if success && is_event_stream(&content_type) {
-        if !attempt.handoff.stream && !same_dialect {
+    } else if let Some(framing) = framing {
+        if !passes && (!attempt.handoff.stream || !attempt.operation.is_chat()) {
             Kind::Nonsense("a stream nobody asked for")
         } else {
-            return start_stream(exchange, host);
+            return start_stream(exchange, host, framing);
         }
     } else if success && is_json(&content_type) {
         Kind::Success
+    } else if opaque && status < 400 {
+        // Sound, files, plain text: there is nothing to count in it.
+        exchange.record_nothing(host, Outcome::Complete, None);
+        return HeadersFlow::Continue(BodyMode::Skip);
     } else if success {
         Kind::Nonsense("neither JSON nor an event stream")
     } else if status < 400 {
@@ -79,17 +107,37 @@ pub(super) fn headers(exchange: &mut ProviderExchange, host: &mut dyn Host, end:
     HeadersFlow::Continue(BodyMode::Whole { limit })
 }
 
-fn start_stream(exchange: &mut ProviderExchange, host: &mut dyn Host) -> HeadersFlow {
+fn start_stream(exchange: &mut ProviderExchange, host: &mut dyn Host, framing: Framing) -> HeadersFlow {
     let Some(attempt) = &exchange.attempt else { return HeadersFlow::Continue(BodyMode::Skip) };
-    let (client, upstream) = (attempt.handoff.client, attempt.upstream);
-    if client != upstream {
-        host.set_header(HeaderMap::Response, "content-type", "text/event-stream; charset=utf-8");
+    let mut stream = match &attempt.operation {
+        Operation::Chat { client, upstream, names } => {
+            host.set_header(HeaderMap::Response, "content-type", client.stream_content_type());
+            host.remove_header(HeaderMap::Response, "content-length");
+            Stream::translated(Translated {
+                client: *client,
+                upstream: *upstream,
+                now: host.now_ms() / 1000,
+                wants_usage: attempt.wants_usage,
+                names: names.clone(),
+                model: attempt.model.clone(),
+                id: answer_id(host, *upstream),
+            })
+        }
+        _ => {
+            if attempt.takes_usage_out {
+                host.remove_header(HeaderMap::Response, "content-length");
+            }
+            Stream::watched(attempt.upstream, framing, attempt.takes_usage_out)
+        }
+    };
+    if attempt.handoff.traits.json_array {
+        host.set_header(HeaderMap::Response, "content-type", "application/json; charset=UTF-8");
         host.remove_header(HeaderMap::Response, "content-length");
+        stream = stream.as_json_array();
     }
-    let stream = Stream::new(client, upstream, host.now_ms() / 1000, attempt.wants_usage);
-    exchange.answer = Answer::Stream(Box::new(stream));
+    exchange.answer = Answer::Stream(Box::new(Passing { stream, published: 0 }));
     // Whose answer it is stands in the log even if the client leaves before its end.
-    exchange.record(host, &AnswerFacts::default(), Outcome::Partial, None);
+    exchange.record_nothing(host, Outcome::Partial, None);
     HeadersFlow::Continue(BodyMode::Chunks)
 }
 
@@ -97,69 +145,107 @@ pub(super) fn body(exchange: &mut ProviderExchange, host: &mut dyn Host, body: &
     match std::mem::replace(&mut exchange.answer, Answer::Untouched) {
         Answer::Untouched => BodyFlow::Keep,
         Answer::Whole(kind) => whole(exchange, host, kind, body),
-        Answer::Stream(mut stream) => {
+        Answer::Stream(mut passing) => {
+            let stream = &mut passing.stream;
             let known = (stream.settled(), stream.facts().usage);
             let flow = stream.chunk(body, end);
+            if let Some(attempt) = exchange.attempt.as_mut().filter(|_| !body.is_empty()) {
+                attempt.mark_time(host);
+            }
             // Publishing costs a call into Envoy: only when there is something new to say, so that what is known
             // stands in the log even when the client goes away.
-            if (stream.settled(), stream.facts().usage) != known {
-                let outcome = stream.settled().unwrap_or(Outcome::Partial);
-                exchange.record(host, stream.facts(), outcome, stream.failure());
+            let news = (stream.settled(), stream.facts().usage) != known || end;
+            let estimate = stream.estimated_output();
+            let grown = stream.settled().is_none() && estimate > passing.published + passing.published / 8;
+            if news || grown {
+                passing.published = estimate;
+                record_stream(exchange, host, &passing.stream);
             }
-            exchange.answer = Answer::Stream(stream);
+            exchange.answer = Answer::Stream(passing);
             flow
         }
     }
 }
 
+/// Publishes what a whole answer of `length` bytes says; where the provider does not count, with an estimate.
+fn record_whole(exchange: &ProviderExchange, host: &mut dyn Host, facts: &AnswerFacts, length: usize) {
+    let attempt = exchange.attempt.as_ref().filter(|attempt| attempt.operation.is_counted(attempt.upstream));
+    let Some(attempt) = attempt.filter(|_| facts.usage.is_none()) else {
+        exchange.record(host, facts, Outcome::Complete, None);
+        return;
+    };
+    let usage = stream::estimate(attempt.handoff.body_bytes, (length as u64).div_ceil(4));
+    let guess = AnswerFacts { model: facts.model.clone(), usage: Some(usage) };
+    exchange.record(host, Known { facts: &guess, estimated: true }, Outcome::Complete, None);
+}
+
+/// Publishes the state of a stream. Until the provider has said the last word on usage, what was generated is counted
+/// here: a client that goes away is charged for what came.
+fn record_stream(exchange: &ProviderExchange, host: &mut dyn Host, stream: &Stream) {
+    let outcome = stream.settled().unwrap_or(Outcome::Partial);
+    let facts = stream.facts();
+    let counted = exchange.attempt.as_ref().filter(|attempt| attempt.operation.is_counted(attempt.upstream));
+    let guess = counted.and_then(|attempt| {
+        let output = stream.estimated_output();
+        match facts.usage {
+            None => Some(stream::estimate(attempt.handoff.body_bytes, output)),
+            // Anthropic begins with the input, and one token of output.
+            Some(said) if outcome != Outcome::Complete && said.output < output => Some(Usage { output, ..said }),
+            Some(_) => None,
+        }
+    });
+    let Some(usage) = guess else {
+        exchange.record(host, facts, outcome, stream.failure());
+        return;
+    };
+    let guess = AnswerFacts { model: facts.model.clone(), usage: Some(usage) };
+    exchange.record(host, Known { facts: &guess, estimated: true }, outcome, stream.failure());
+}
+
 pub(super) fn overflow(exchange: &mut ProviderExchange, host: &mut dyn Host) -> Overflow {
     let Some(attempt) = &exchange.attempt else { return Overflow::Release };
-    let client = attempt.handoff.client;
-    if client == attempt.upstream && matches!(exchange.answer, Answer::Whole(Kind::Success)) {
+    let passes = matches!(attempt.operation, Operation::Same | Operation::Unlisted);
+    if passes && matches!(exchange.answer, Answer::Whole(Kind::Success)) {
         let note = Some("answer larger than max_response_body_bytes: usage unknown".to_owned());
-        exchange.record(host, &AnswerFacts::default(), Outcome::Complete, note);
+        exchange.record_nothing(host, Outcome::Complete, note);
         exchange.answer = Answer::Untouched;
         return Overflow::Release;
     }
     let error = Error::upstream("it is larger than this gateway's limit").to_api_error();
-    Overflow::Replace(fail(exchange, host, client, &error))
+    Overflow::Replace(fail(exchange, host, &error))
 }
 
 fn whole(exchange: &mut ProviderExchange, host: &mut dyn Host, kind: Kind, body: &[u8]) -> BodyFlow {
-    let Some(attempt) = &exchange.attempt else { return BodyFlow::Keep };
-    let (client, upstream, stream) = (attempt.handoff.client, attempt.upstream, attempt.handoff.stream);
+    let Some(attempt) = &mut exchange.attempt else { return BodyFlow::Keep };
+    attempt.mark_time(host);
     match kind {
-        Kind::Success if client == upstream => match inspect::response(upstream, body) {
-            Ok(facts) => {
-                exchange.record(host, &facts, Outcome::Complete, None);
-                BodyFlow::Keep
+        Kind::Success => match attempt.answer(body, &Said::by(host, attempt.upstream)) {
+            Ok(answer) => {
+                if let Some((bytes, content_type)) = &answer.body {
+                    host.set_header(HeaderMap::Response, "content-type", content_type);
+                    host.set_header(HeaderMap::Response, "content-length", &bytes.len().to_string());
+                }
+                record_whole(exchange, host, &answer.facts, body.len());
+                answer.body.map_or(BodyFlow::Keep, |(bytes, _)| BodyFlow::Replace(bytes))
             }
-            Err(error) => BodyFlow::Replace(fail(exchange, host, client, &error.to_api_error())),
-        },
-        Kind::Success => match upstream.decode_response(body) {
-            Ok(response) => {
-                let now = host.now_ms() / 1000;
-                let new = if stream {
-                    host.set_header(HeaderMap::Response, "content-type", "text/event-stream; charset=utf-8");
-                    as_stream(client, &response, now, attempt.wants_usage)
-                } else {
-                    host.set_header(HeaderMap::Response, "content-type", "application/json");
-                    client.encode_response(&response, now)
-                };
-                host.set_header(HeaderMap::Response, "content-length", &new.len().to_string());
-                let facts = AnswerFacts { model: Some(response.model.into_owned()), usage: response.usage };
-                exchange.record(host, &facts, Outcome::Complete, None);
-                BodyFlow::Replace(new)
-            }
-            Err(error) => BodyFlow::Replace(fail(exchange, host, client, &error.to_api_error())),
+            Err(error) => BodyFlow::Replace(fail(exchange, host, &error.to_api_error())),
         },
         Kind::Failure(status) => {
-            let error = upstream.decode_error(status, body);
+            let (client, upstream) =
+                (attempt.handoff.error_dialect(), endpoints::error_dialect(attempt.upstream));
+            let mut error = upstream.decode_error(status, body);
+            if upstream == Dialect::BedrockConverse && client != upstream {
+                // Bedrock names the kind of an error in a header.
+                let kind = host.header(HeaderMap::Response, "x-amzn-errortype");
+                if let Some(kind) = kind {
+                    error.code.get_or_insert_with(|| kind.split(':').next().unwrap_or_default().to_owned());
+                }
+            }
             if client == upstream && upstream.is_error_body(body) {
-                exchange.record(host, &AnswerFacts::default(), Outcome::Failed, Some(cause(&error)));
+                exchange.record_nothing(host, Outcome::Failed, Some(cause(&error)));
                 return BodyFlow::Keep;
             }
-            BodyFlow::Replace(fail(exchange, host, client, &error))
+            BodyFlow::Replace(fail(exchange, host, &error))
         }
         Kind::Nonsense(what) => {
             let error = ApiError {
@@ -169,19 +255,50 @@ fn whole(exchange: &mut ProviderExchange, host: &mut dyn Host, kind: Kind, body:
                 param: None,
                 message: format!("The provider's answer could not be read: it is {what}."),
             };
-            BodyFlow::Replace(fail(exchange, host, client, &error))
+            BodyFlow::Replace(fail(exchange, host, &error))
         }
     }
 }
 
+/// What the headers of an answer say that its body does not.
+pub(super) struct Said {
+    /// Seconds since 1970.
+    pub(super) now: u64,
+    /// The answer's id.
+    pub(super) id: Option<String>,
+    /// Input tokens, as Bedrock's `InvokeModel` counts them.
+    pub(super) input_tokens: Option<u64>,
+}
+
+impl Said {
+    fn by(host: &dyn Host, upstream: Endpoint) -> Self {
+        let header = |name| host.header(HeaderMap::Response, name);
+        Self {
+            now: host.now_ms() / 1000,
+            id: answer_id(host, endpoints::error_dialect(upstream)),
+            input_tokens: header("x-amzn-bedrock-input-token-count").and_then(|count| count.parse().ok()),
+        }
+    }
+}
+
+/// The id of an answer of Bedrock, which has none in its body.
+fn answer_id(host: &dyn Host, upstream: Dialect) -> Option<String> {
+    (upstream == Dialect::BedrockConverse).then(|| host.header(HeaderMap::Response, "x-amzn-requestid"))?
+}
+
 /// Turns the answer into an error of the client's dialect; the headers are still held.
-fn fail(exchange: &ProviderExchange, host: &mut dyn Host, client: Dialect, error: &ApiError) -> Vec<u8> {
+fn fail(exchange: &ProviderExchange, host: &mut dyn Host, error: &ApiError) -> Vec<u8> {
+    let client =
+        exchange.attempt.as_ref().map_or(Dialect::OpenaiChat, |attempt| attempt.handoff.error_dialect());
     let body = client.encode_error(error);
     host.set_header(HeaderMap::Response, ":status", &client.error_status(error).to_string());
     host.set_header(HeaderMap::Response, "content-type", "application/json");
     host.set_header(HeaderMap::Response, "content-length", &body.len().to_string());
+    if client == Dialect::BedrockConverse {
+        host.set_header(HeaderMap::Response, "x-amzn-errortype", bedrock::error_type(error));
+    }
     host.remove_header(HeaderMap::Response, "content-encoding");
-    exchange.record(host, &AnswerFacts::default(), Outcome::Failed, Some(cause(error)));
+    exchange.record_nothing(host, Outcome::Failed, Some(cause(error)));
     body
 }
 
@@ -193,19 +310,20 @@ fn cause(error: &ApiError) -> String {
     }
 }
 
-/// A whole answer for a client that asked for a stream.
-fn as_stream(client: Dialect, response: &Response<'_>, now: u64, wants_usage: bool) -> Vec<u8> {
-    let mut encoder = client.stream_encoder(now, wants_usage);
-    let mut out = Vec::new();
-    response.replay(&mut |event| encoder.event(&event, &mut out));
-    out
+/// How a stream of this content type is framed; `None` when it is no stream.
+pub(crate) fn stream_framing(content_type: &str) -> Option<Framing> {
+    let media_type = media_type(content_type);
+    if media_type.eq_ignore_ascii_case("text/event-stream") {
+        Some(Framing::Sse)
+    } else if media_type.eq_ignore_ascii_case("application/vnd.amazon.eventstream") {
+        Some(Framing::AwsEventStream)
+    } else {
+        None
+    }
 }
 
-fn is_event_stream(content_type: &str) -> bool {
-    media_type(content_type).eq_ignore_ascii_case("text/event-stream")
-}
-
-fn is_json(content_type: &str) -> bool {
+/// Whether a content type says JSON.
+pub(crate) fn is_json(content_type: &str) -> bool {
     let media_type = media_type(content_type);
     media_type.eq_ignore_ascii_case("application/json") || media_type.to_ascii_lowercase().ends_with("+json")
 }

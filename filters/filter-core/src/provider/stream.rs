@@ -1,34 +1,51 @@
 //! Streams: event by event from the provider's dialect to the client's, or watched as they pass.
 
+use filter_config::Endpoint;
 use framing::sse;
-use llm_dialects::hub::{ApiError, ErrorKind, StreamEvent};
-use llm_dialects::inspect::{AnswerFacts, StreamWatch};
+use llm_dialects::dialect::{Framing, StreamDecoder, StreamEncoder};
+use llm_dialects::hub::{ApiError, Delta, ErrorKind, StreamEvent, Usage};
+use llm_dialects::inspect::AnswerFacts;
+use llm_dialects::tool_names::ToolNames;
 use llm_dialects::{Dialect, Error};
+use token_count::{RunningCount, Tokeniser};
 
-use crate::BodyFlow;
+use super::json_array::JsonArray;
+use crate::frames::{Event, Frames};
 use crate::record::Outcome;
+use crate::watched::Watched;
+use crate::{BodyFlow, endpoints};
 
 /// A streamed answer.
 #[derive(Debug)]
 pub(super) struct Stream {
-    framing: sse::Decoder,
     work: Work,
     state: State,
+    /// The stream goes out as a JSON array.
+    array: Option<JsonArray>,
 }
 
 #[derive(Debug)]
 enum Work {
-    /// Client and provider speak the same dialect: the bytes pass, usage is read off.
-    Watch { client: Dialect, watch: StreamWatch },
+    /// Client and provider speak the same: the bytes pass, usage is read off.
+    Watch { client: Dialect, watched: Box<Watched>, take_usage_out: bool },
     /// They do not.
     Translate(Box<Translation>),
 }
 
 #[derive(Debug)]
 struct Translation {
-    decoder: llm_dialects::dialect::StreamDecoder,
-    encoder: llm_dialects::dialect::StreamEncoder,
+    frames: Frames,
+    decoder: StreamDecoder,
+    encoder: StreamEncoder,
+    names: ToolNames,
+    /// The model sent: some providers do not say which one answers.
+    model: String,
+    /// The id of the answer, where it stands in its headers.
+    id: Option<String>,
     facts: AnswerFacts,
+    tokeniser: Tokeniser,
+    /// The tokens of what has been generated so far.
+    generated: RunningCount,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,26 +85,67 @@ impl StreamError {
     }
 }
 
+/// How a translated stream gets from one dialect to the other.
+pub(super) struct Translated {
+    pub(super) client: Dialect,
+    pub(super) upstream: Dialect,
+    /// Seconds since 1970.
+    pub(super) now: u64,
+    /// The client is told the usage.
+    pub(super) wants_usage: bool,
+    pub(super) names: ToolNames,
+    /// The model the provider was asked for.
+    pub(super) model: String,
+    /// The id of the answer, where it stands in its headers.
+    pub(super) id: Option<String>,
+}
+
 impl Stream {
-    /// A stream from `upstream` to `client`; `now` in seconds since 1970; `wants_usage` says whether the client
-    /// is told the usage when it is translated.
-    pub(super) fn new(client: Dialect, upstream: Dialect, now: u64, wants_usage: bool) -> Self {
-        let work = if client == upstream {
-            Work::Watch { client, watch: StreamWatch::new(upstream) }
-        } else {
-            Work::Translate(Box::new(Translation {
-                decoder: upstream.stream_decoder(),
-                encoder: client.stream_encoder(now, wants_usage),
-                facts: AnswerFacts::default(),
-            }))
+    /// A stream that passes.
+    pub(super) fn watched(endpoint: Endpoint, framing: Framing, take_usage_out: bool) -> Self {
+        let client = endpoints::error_dialect(endpoint);
+        let watched = Box::new(Watched::new(endpoint, framing));
+        Self { work: Work::Watch { client, watched, take_usage_out }, state: State::Open, array: None }
+    }
+
+    /// A stream that is translated.
+    pub(super) fn translated(way: Translated) -> Self {
+        let tokeniser = Tokeniser::for_model(&way.model);
+        let translation = Translation {
+            frames: Frames::new(way.upstream.framing()),
+            decoder: way.upstream.stream_decoder(),
+            encoder: way.client.stream_encoder(way.now, way.wants_usage),
+            names: way.names,
+            model: way.model,
+            id: way.id,
+            facts: AnswerFacts::default(),
+            tokeniser,
+            generated: tokeniser.running(),
         };
-        Self { framing: sse::Decoder::new(sse::Limits::default()), work, state: State::Open }
+        Self { work: Work::Translate(Box::new(translation)), state: State::Open, array: None }
+    }
+
+    /// The stream as a JSON array of its events.
+    pub(super) fn as_json_array(mut self) -> Self {
+        self.array = Some(JsonArray::default());
+        self
     }
 
     pub(super) fn facts(&self) -> &AnswerFacts {
         match &self.work {
-            Work::Watch { watch, .. } => &watch.facts,
+            Work::Watch { watched, .. } => watched.facts(),
             Work::Translate(translation) => &translation.facts,
+        }
+    }
+
+    /// About how many tokens have been generated so far.
+    pub(super) fn estimated_output(&self) -> u64 {
+        match &self.work {
+            Work::Watch { watched, .. } => watched.estimated_output(),
+            Work::Translate(translation) => {
+                let tokens = translation.tokeniser.scale(translation.generated.total());
+                u64::try_from(tokens).unwrap_or(u64::MAX)
+            }
         }
     }
 
@@ -96,7 +154,7 @@ impl Stream {
         match (&self.state, &self.work) {
             (State::Failed(_), _) => Some(Outcome::Failed),
             (State::Complete, _) => Some(Outcome::Complete),
-            (State::Open, Work::Watch { watch, .. }) => watch.complete.then_some(Outcome::Complete),
+            (State::Open, Work::Watch { watched, .. }) => watched.complete().then_some(Outcome::Complete),
             (State::Open, Work::Translate(_)) => None,
         }
     }
@@ -111,64 +169,95 @@ impl Stream {
 
     /// Takes a chunk; `end` with the last one.
     pub(super) fn chunk(&mut self, bytes: &[u8], end: bool) -> BodyFlow {
-        match &mut self.work {
-            Work::Watch { client, watch } => {
-                let more = watch_chunk(&mut self.framing, watch, bytes, end);
-                if watch.failed && self.state == State::Open {
-                    self.state = State::Failed("the provider reported an error in the stream".to_owned());
-                }
-                if !end || watch.complete || watch.failed {
-                    return BodyFlow::Keep;
-                }
-                let error = cut_short(more);
-                self.state = State::Failed(error.message.clone());
-                let mut out = bytes.to_vec();
-                // The last event may lack its blank line; the error must be an event of its own.
-                out.extend_from_slice(b"\n\n");
-                client.stream_encoder(0, false).event(&StreamEvent::Error(error), &mut out);
-                BodyFlow::Replace(out)
+        let flow = match &mut self.work {
+            Work::Watch { client, watched, take_usage_out } => {
+                pass(*client, watched, *take_usage_out, &mut self.state, bytes, end)
             }
             Work::Translate(translation) => {
                 let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 2);
                 if self.state == State::Open {
-                    self.state = translation.chunk(&mut self.framing, bytes, end, &mut out);
+                    self.state = translation.chunk(bytes, end, &mut out);
                 }
                 BodyFlow::Replace(out)
             }
+        };
+        match (&mut self.array, flow) {
+            (Some(array), BodyFlow::Keep) => BodyFlow::Replace(array.chunk(bytes, end)),
+            (Some(array), BodyFlow::Replace(out)) => BodyFlow::Replace(array.chunk(&out, end)),
+            (_, flow) => flow,
         }
     }
 }
 
-/// Shows a passing chunk to the watch. A stream that cannot be read is not watched any further.
-fn watch_chunk(
-    framing: &mut sse::Decoder,
-    watch: &mut StreamWatch,
+/// Lets a chunk pass, watched.
+fn pass(
+    client: Dialect,
+    watched: &mut Watched,
+    take_usage_out: bool,
+    state: &mut State,
     bytes: &[u8],
     end: bool,
-) -> Option<framing::Error> {
-    let mut sink = |frame: sse::Frame<'_>| {
-        if let sse::Frame::Event(event) = frame {
-            watch.event(event.event, event.data);
+) -> BodyFlow {
+    let mut rewritten = Vec::new();
+    if take_usage_out {
+        rewritten.reserve(bytes.len());
+    }
+    watched.feed(bytes, end, |event| {
+        if !take_usage_out {
+            return;
         }
-        Ok::<(), framing::Error>(())
-    };
-    let result = framing
-        .feed(bytes, &mut sink)
-        .and_then(|()| if end { framing.finish(&mut sink).map(drop) } else { Ok(()) });
-    result.err()
+        match event {
+            // An event that was decoded can be written: its name holds no line break.
+            Event::Data { name, data } if !is_usage_alone(data) => {
+                let _ = sse::Event { event: name, data, ..sse::Event::default() }.write(&mut rewritten);
+            }
+            Event::Data { .. } => {}
+            Event::KeepAlive => sse::write_comment(&mut rewritten, b"keep-alive"),
+        }
+    });
+    if watched.failed() && *state == State::Open {
+        *state = State::Failed("the provider reported an error in the stream".to_owned());
+    }
+    let whole = !end || watched.complete() || watched.failed();
+    if whole {
+        return if take_usage_out { BodyFlow::Replace(rewritten) } else { BodyFlow::Keep };
+    }
+    let error = cut_short(watched.broken());
+    *state = State::Failed(error.message.clone());
+    let mut out = if take_usage_out { rewritten } else { bytes.to_vec() };
+    if client.framing() == Framing::Sse {
+        // The last event may lack its blank line; the error must be an event of its own.
+        out.extend_from_slice(b"\n\n");
+    }
+    client.stream_encoder(0, false).event(&StreamEvent::Error(error), &mut out);
+    BodyFlow::Replace(out)
+}
+
+/// Whether an OpenAI chunk holds usage and nothing else.
+fn is_usage_alone(data: &[u8]) -> bool {
+    let compact = |text: &[u8]| memchr::memmem::find(data, text).is_some();
+    (compact(b"\"choices\":[]") || compact(b"\"choices\": []")) && compact(b"\"usage\"")
 }
 
 impl Translation {
-    fn chunk(&mut self, framing: &mut sse::Decoder, bytes: &[u8], end: bool, out: &mut Vec<u8>) -> State {
+    fn chunk(&mut self, bytes: &[u8], end: bool, out: &mut Vec<u8>) -> State {
         let mut state = State::Open;
-        let Self { decoder, encoder, facts } = self;
-        let mut sink = |event: StreamEvent<'_>| {
+        let Self { frames, decoder, encoder, names, model, id, facts, generated, .. } = self;
+        let mut sink = |mut event: StreamEvent<'_>| {
             // Whatever a provider sends behind its own end is not for the client.
             if state != State::Open {
                 return;
             }
-            match &event {
-                StreamEvent::Start { model, .. } => facts.model = Some(model.clone().into_owned()),
+            match &mut event {
+                StreamEvent::Start { id: own, model: answered, .. } => {
+                    if let Some(id) = id {
+                        *own = id.clone().into();
+                    }
+                    if answered.is_empty() {
+                        *answered = model.clone().into();
+                    }
+                    facts.model = Some(answered.clone().into_owned());
+                }
                 StreamEvent::Usage(usage) => facts.usage = Some(*usage),
                 StreamEvent::End => state = State::Complete,
                 StreamEvent::Error(error) => {
@@ -177,23 +266,25 @@ impl Translation {
                         error.status
                     ));
                 }
+                StreamEvent::Delta {
+                    delta:
+                        Delta::Text(text) | Delta::Refusal(text) | Delta::Thinking(text) | Delta::Arguments(text),
+                    ..
+                } => generated.push(text),
                 _ => {}
+            }
+            if !names.is_empty() {
+                names.restore_event(&mut event);
             }
             encoder.event(&event, out);
         };
-        let mut read = |frame: sse::Frame<'_>| match frame {
-            sse::Frame::Event(event) => {
-                decoder.event(event.event, event.data, &mut sink).map_err(StreamError::from)
-            }
-            sse::Frame::Comment(_) => {
+        let mut result = frames.feed(bytes, end, |event| match event {
+            Event::Data { name, data } => decoder.event(name, data, &mut sink).map_err(StreamError::from),
+            Event::KeepAlive => {
                 sink(StreamEvent::Ping);
                 Ok(())
             }
-        };
-        let mut result = framing.feed(bytes, &mut read);
-        if result.is_ok() && end {
-            result = framing.finish(&mut read).map(drop);
-        }
+        });
         if result.is_ok() && end {
             result = decoder.finish(&mut sink).map_err(StreamError::from);
         }
@@ -208,8 +299,8 @@ impl Translation {
     }
 }
 
-fn cut_short(framing: Option<framing::Error>) -> ApiError {
-    let why = framing.map_or_else(|| "it ended before it was complete".to_owned(), |error| error.to_string());
+fn cut_short(framing: Option<&framing::Error>) -> ApiError {
+    let why = framing.map_or_else(|| "it ended before it was complete".to_owned(), ToString::to_string);
     ApiError {
         status: 502,
         kind: ErrorKind::Upstream,
@@ -217,4 +308,9 @@ fn cut_short(framing: Option<framing::Error>) -> ApiError {
         param: None,
         message: format!("The provider's stream is broken: {why}."),
     }
+}
+
+/// Usage made up of an estimate.
+pub(super) fn estimate(input_bytes: u64, output: u64) -> Usage {
+    Usage { input_uncached: input_bytes.div_ceil(4), output, ..Usage::default() }
 }

@@ -111,6 +111,15 @@ extern "C" fn proxy_on_response_trailers(id: u32, _count: u32) -> Flow {
     on_stream(id, |stream| stream.trailers(HeaderMap::Response))
 }
 
+/// The request of a downstream filter is over, however it ended.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_log(id: u32) {
+    on_stream(id, |stream| {
+        stream.complete();
+        Flow::Continue
+    });
+}
+
 /// Runs a callback of a stream.
 fn on_stream(id: u32, run: impl FnOnce(&mut Stream) -> Flow) -> Flow {
     let taken = STREAMS.with_borrow_mut(|streams| streams.get_mut(&id).and_then(Option::take));

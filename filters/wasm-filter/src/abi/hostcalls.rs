@@ -43,6 +43,22 @@ unsafe extern "C" {
     fn proxy_remove_header_map_value(map: Map, name: *const u8, name_size: usize) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        version: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+        version: u32,
+    ) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -140,6 +156,37 @@ pub(crate) fn property(path: &str) -> Option<Vec<u8>> {
 pub(crate) fn set_property(path: &str, value: &[u8]) {
     // SAFETY: pointers and lengths of live slices.
     unsafe { proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) };
+}
+
+/// A histogram, which Envoy makes when it is new; `None` when Envoy refuses.
+pub(crate) fn histogram(name: &str) -> Option<u32> {
+    /// `MetricType::Histogram`
+    const HISTOGRAM: u32 = 2;
+    let mut id = 0;
+    // SAFETY: pointer and length of a live string; Envoy writes one u32.
+    let status = unsafe { proxy_define_metric(HISTOGRAM, name.as_ptr(), name.len(), &mut id) };
+    (status == OK).then_some(id)
+}
+
+/// Adds a value to a histogram.
+pub(crate) fn record(histogram: u32, value: u64) {
+    // SAFETY: two numbers.
+    unsafe { proxy_record_metric(histogram, value) };
+}
+
+/// What is shared among all VMs of this `vm_id` under `key`.
+pub(crate) fn shared_data(key: &str) -> Option<Vec<u8>> {
+    let mut version = 0;
+    // SAFETY: pointer and length of a live string; Envoy writes a pointer, a length and a version.
+    bytes_of(|data, size| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut version) })
+}
+
+/// Shares bytes among all VMs of this `vm_id`, whatever was there.
+pub(crate) fn set_shared_data(key: &str, value: &[u8]) {
+    /// No version is asked for.
+    const ANY: u32 = 0;
+    // SAFETY: pointers and lengths of live slices.
+    unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), ANY) };
 }
 
 /// Answers the client. Envoy acts on it when the callback has returned.

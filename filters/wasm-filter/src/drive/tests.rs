@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use filter_core::{Attribute, Level};
+use filter_core::{Attribute, Labels, Level, Metric};
 
 use super::*;
 
@@ -35,6 +35,12 @@ impl Host for FakeHost {
     }
     fn publish(&mut self, _: &str, _: &[u8]) {}
     fn reroute(&mut self) {}
+    fn observe(&mut self, _: Metric, _: &Labels<'_>, _: u64) {}
+    fn shared(&self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
+    fn share(&mut self, _: &str, _: &[u8]) {}
+    fn prefer(&mut self, _: &[String]) {}
     fn log(&self, _: Level, _: &str) {}
 }
 
@@ -94,6 +100,8 @@ impl Phases for Scripted {
         host.set_header(HeaderMap::Response, "x", "");
         self.overflow.clone()
     }
+
+    fn complete(&mut self, _: &mut dyn Host) {}
 }
 
 fn reply(status: u16) -> LocalReply {

@@ -211,6 +211,15 @@ extern "C" fn envoy_dynamic_module_callback_http_filter_get_attribute_string(
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_http_filter_get_attribute_int(
+    _filter: *mut c_void,
+    _attribute: c_int,
+    _value: *mut u64,
+) -> bool {
+    false
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_callback_http_get_metadata_string(
     filter: *mut c_void,
     source: c_int,
@@ -246,4 +255,39 @@ extern "C" fn envoy_dynamic_module_callback_http_get_filter_state_bytes(
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_callback_http_clear_route_cache(filter: *mut c_void) {
     state(filter).route_clears += 1;
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_http_set_dynamic_metadata_struct(
+    _filter: *mut c_void,
+    _namespace: ModuleBuffer,
+    _value: ModuleBuffer,
+) {
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_callback_http_filter_config_define_histogram(
+    _config: *mut c_void,
+    _name: ModuleBuffer,
+    _labels: *const ModuleBuffer,
+    _labels_size: usize,
+    id: *mut usize,
+) -> c_int {
+    thread_local! {
+        static NEXT: std::cell::Cell<usize> = const { std::cell::Cell::new(1) };
+    }
+    // SAFETY: `id` is writable during the call.
+    unsafe { *id = NEXT.replace(NEXT.get() + 1) };
+    0
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_http_filter_record_histogram_value(
+    _filter: *mut c_void,
+    _id: usize,
+    _values: *const ModuleBuffer,
+    _values_size: usize,
+    _value: u64,
+) -> c_int {
+    0
 }

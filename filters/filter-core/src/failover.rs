@@ -1,0 +1,75 @@
+//! What a client is told when several providers were asked and none could answer.
+
+use crate::record::{RECORD_STATE, Record};
+use crate::{Attribute, HeaderMap, Host, cooldown, health};
+
+/// Response header with the number of attempts, on errors of routes with several providers.
+const ATTEMPTS: &str = "x-weir-attempts";
+
+/// Response header that is `true` when there was no provider left to ask.
+const EXHAUSTED: &str = "x-weir-exhausted";
+
+/// How far an exchange went that ended in an error, on a route with several providers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Failover {
+    /// How many attempts were made.
+    attempts: u64,
+    /// Every provider of the route was asked.
+    exhausted: bool,
+}
+
+impl Failover {
+    /// What came before the error at hand; `None` where the route has no several providers, or none of them was asked.
+    pub(crate) fn of(host: &mut dyn Host) -> Option<Self> {
+        let providers: usize = cooldown::groups(&*host)?.iter().map(Vec::len).sum();
+        // The last attempt may have got no answer.
+        health::unanswered(host);
+        let attempts: u64 = host.attribute(Attribute::Attempts)?.parse().ok().filter(|&attempts| attempts > 0)?;
+        Some(Self { attempts, exhausted: attempts >= providers as u64 })
+    }
+
+    /// What the client is told, as response headers.
+    pub(crate) fn headers(self) -> impl Iterator<Item = (&'static str, String)> {
+        let exhausted = self.exhausted.then(|| (EXHAUSTED, "true".to_owned()));
+        std::iter::once((ATTEMPTS, self.attempts.to_string())).chain(exhausted)
+    }
+
+    /// Tells the client and the log.
+    pub(crate) fn tell(self, host: &mut dyn Host) {
+        for (name, value) in self.headers() {
+            host.set_header(HeaderMap::Response, name, &value);
+        }
+        let Some(json) = host.state(RECORD_STATE) else { return };
+        let Ok(mut record) = serde_json::from_slice::<Record<'_>>(&json) else { return };
+        self.note(&mut record);
+        host.publish(RECORD_STATE, &record.to_json());
+    }
+
+    /// Puts it into the record.
+    pub(crate) fn note(self, record: &mut Record<'_>) {
+        record.attempt = Some(self.attempts);
+        record.exhausted = self.exhausted;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake_host::FakeHost;
+
+    #[test]
+    fn all_asked_is_exhausted() {
+        let mut host = FakeHost::default();
+        assert_eq!(Failover::of(&mut host), None);
+        host.attributes.insert(Attribute::RouteGroups, r#"[["a","b"],["c"]]"#.to_owned());
+        assert_eq!(Failover::of(&mut host), None, "the request was refused before any attempt");
+        let headers = |host: &mut FakeHost, attempts: &str| {
+            host.attributes.insert(Attribute::Attempts, attempts.to_owned());
+            Failover::of(host).map(|failover| failover.headers().collect::<Vec<_>>())
+        };
+        assert_eq!(headers(&mut host, "0"), None);
+        assert_eq!(headers(&mut host, "2"), Some(vec![(ATTEMPTS, "2".to_owned())]));
+        let all = vec![(ATTEMPTS, "3".to_owned()), (EXHAUSTED, "true".to_owned())];
+        assert_eq!(headers(&mut host, "3"), Some(all));
+    }
+}
