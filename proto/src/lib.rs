@@ -23,7 +23,7 @@ mod value;
 
 pub use any::{pack, pack_struct, unpack};
 pub use error::Error;
-pub use generated::{envoy, google, xds};
+pub use generated::{envoy, google, opentelemetry, xds};
 pub use json::{
     descriptor_pool, message_from_json, message_to_json_value, message_to_yaml, to_json_value, to_yaml,
 };

@@ -79,6 +79,12 @@ fn models(objects: &BTreeMap<ObjectKey, Object>, served: &[&ServedRoute]) -> Vec
     let names: BTreeSet<&str> = served.iter().map(|route| route.route.as_str()).collect();
     for name in names {
         let Some((namespace, name)) = name.split_once('/') else { continue };
+        if let Some(Object::AgentgatewayModel(model)) =
+            objects.get(&key(Kind::AgentgatewayModel, namespace, name))
+        {
+            let asked = model.spec.pattern(name);
+            models.extend((!asked.contains('*')).then(|| asked.to_owned()));
+        }
         let Some(Object::HttpRoute(route)) = objects.get(&key(Kind::HttpRoute, namespace, name)) else {
             continue;
         };

@@ -5,8 +5,8 @@ use crate::finding::{FindingKind, Severity};
 use crate::names::Host;
 use crate::schema::Issue;
 use crate::{
-    AgentgatewayBackendSpec, AgentgatewayPolicySpec, BackendAuth, BackendPolicy, Inheritance, LlmProvider,
-    SecretKeyRef, TrafficPhase,
+    AgentgatewayBackendSpec, AgentgatewayPolicySpec, AiPolicy, BackendAuth, BackendPolicy, Inheritance,
+    LlmProvider, PromptMessage, SecretKeyRef, TrafficPhase,
 };
 
 /// Checks an AgentgatewayBackend.
@@ -53,6 +53,9 @@ pub(crate) fn check_policy(spec: &AgentgatewayPolicySpec, issues: &mut Vec<Issue
     if let Some(backend) = &spec.backend {
         check_backend_policy("spec.backend", backend, issues);
     }
+    if let Some(frontend) = &spec.frontend {
+        crate::frontend_telemetry::check(frontend, issues);
+    }
 }
 
 fn check_provider(path: &str, provider: &LlmProvider, issues: &mut Vec<Issue>) {
@@ -69,7 +72,7 @@ fn check_provider(path: &str, provider: &LlmProvider, issues: &mut Vec<Issue>) {
     }
 }
 
-fn check_backend_policy(path: &str, policy: &BackendPolicy, issues: &mut Vec<Issue>) {
+pub(crate) fn check_backend_policy(path: &str, policy: &BackendPolicy, issues: &mut Vec<Issue>) {
     if let Some(auth) = &policy.auth {
         check_auth(&format!("{path}.auth"), auth, issues);
     }
@@ -79,14 +82,42 @@ fn check_backend_policy(path: &str, policy: &BackendPolicy, issues: &mut Vec<Iss
             check_secret_kind(&path, reference.group.as_deref(), issues);
         }
     }
-    let aliases = policy.ai.as_ref().and_then(|ai| ai.model_aliases.as_ref());
+    if let Some(ai) = &policy.ai {
+        check_ai(&format!("{path}.ai"), ai, issues);
+    }
+}
+
+/// Checks what a policy does to language model requests.
+pub(crate) fn check_ai(path: &str, ai: &AiPolicy, issues: &mut Vec<Issue>) {
+    let aliases = ai.model_aliases.as_ref();
     for (alias, model) in aliases.into_iter().flatten() {
-        let path = crate::finding::push_field(&format!("{path}.ai.modelAliases"), alias);
+        let path = crate::finding::push_field(&format!("{path}.modelAliases"), alias);
         if alias.is_empty() || model.is_empty() {
             issues.push(Issue::invalid(&*path, "neither the alias nor its model may be empty", ""));
         }
         if alias.matches('*').count() > 1 {
             issues.push(Issue::invalid(path, "an alias may hold at most one *", ""));
+        }
+    }
+    let prompt = ai.prompt.as_ref();
+    let prepended = prompt.and_then(|prompt| prompt.prepend.as_ref()).into_iter().flatten().enumerate();
+    let appended = prompt.and_then(|prompt| prompt.append.as_ref()).into_iter().flatten().enumerate();
+    let messages = prepended.map(|one| ("prepend", one)).chain(appended.map(|one| ("append", one)));
+    for (place, (index, message)) in messages {
+        if !PromptMessage::ROLES.contains(&message.role.as_str()) {
+            let what = format!("{:?} is no role of a message", message.role);
+            let remedy = format!("write one of {}", PromptMessage::ROLES.join(", "));
+            issues.push(Issue::invalid(format!("{path}.prompt.{place}[{index}].role"), what, remedy));
+        }
+    }
+    for suffix in ai.routes.iter().flat_map(|routes| routes.keys()) {
+        if suffix.is_empty() || suffix.contains('?') {
+            let path = crate::finding::push_field(&format!("{path}.routes"), suffix);
+            issues.push(Issue::invalid(
+                path,
+                "not the end of a path",
+                "write for example /v1/messages, or *",
+            ));
         }
     }
 }
@@ -106,8 +137,18 @@ fn check_auth(path: &str, auth: &BackendAuth, issues: &mut Vec<Issue>) {
     if let Some(reference) = &auth.secret_ref {
         check(format!("{path}.secretRef"), reference, issues);
     }
+    if let Some(reference) = auth.gcp.as_ref().and_then(|gcp| gcp.secret_ref.as_ref()) {
+        check(format!("{path}.gcp.secretRef"), reference, issues);
+    }
     for (index, credential) in auth.credentials.iter().flatten().enumerate() {
         check(format!("{path}.credentials[{index}].secretRef"), &credential.secret_ref, issues);
+    }
+    let aws = auth.aws.as_ref().and_then(|aws| aws.secret_ref.as_ref());
+    let azure = auth.azure.as_ref().and_then(|azure| azure.secret_ref.as_ref());
+    for (field, reference) in [("aws", aws), ("azure", azure)] {
+        if let Some(reference) = reference {
+            check_secret_kind(&format!("{path}.{field}.secretRef"), reference.group.as_deref(), issues);
+        }
     }
 }
 

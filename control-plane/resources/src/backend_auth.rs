@@ -6,9 +6,9 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::SecretKeyRef;
 use crate::rules::{at_most_one_of, exactly_one_of};
 use crate::unserved::Refused;
+use crate::{AwsAuth, AzureAuth, GcpAuth, SecretKeyRef};
 
 /// Credentials sent to a backend: at most one primary kind, and any number of additional ones.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -42,13 +42,13 @@ pub struct BackendAuth {
     pub credentials: Option<Vec<AdditionalCredential>>,
     /// AWS request signing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub aws: Option<Refused>,
+    pub aws: Option<AwsAuth>,
     /// Microsoft Entra tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub azure: Option<Refused>,
+    pub azure: Option<AzureAuth>,
     /// Google Cloud tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gcp: Option<Refused>,
+    pub gcp: Option<GcpAuth>,
     /// OAuth token exchange per request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oauth_token_exchange: Option<Refused>,

@@ -1,15 +1,13 @@
 //! How to connect to a backend: the shape of `AgentgatewayPolicy.spec.backend` and of
 //! `AgentgatewayBackend.spec.policies`.
 
-use std::collections::BTreeMap;
-
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::rules::{at_least_one_of, duration_at_least};
 use crate::unserved::{Ignored, Refused};
-use crate::{BackendAuth, CaCertificateRef, Duration, SecretRef};
+use crate::{AiPolicy, BackendAuth, BackendHealth, CaCertificateRef, Duration, SecretRef};
 
 /// Settings for connections to a backend.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -32,9 +30,9 @@ pub struct BackendPolicy {
     /// Handling of language model requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ai: Option<AiPolicy>,
-    /// Removal of failing endpoints from balancing.
+    /// When a provider counts as unhealthy, and how it is then avoided where there are others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub health: Option<Ignored>,
+    pub health: Option<BackendHealth>,
     /// Handling of Model Context Protocol requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mcp: Option<Refused>,
@@ -139,45 +137,4 @@ pub enum HttpVersion {
     /// HTTP/2
     #[serde(rename = "HTTP2")]
     Http2,
-}
-
-/// Handling of language model requests.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = at_least_one_of(&[
-    "defaults", "finalTransformations", "modelAliases", "overrides", "prompt", "promptCaching", "promptGuard",
-    "routes", "transformations"]))]
-pub struct AiPolicy {
-    /// Names clients may ask for, and the models they stand for. A name may hold one `*`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("maxProperties" = 64))]
-    pub model_aliases: Option<BTreeMap<String, String>>,
-    /// Request fields to fill in when the client leaves them out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "crate::unserved::refused_objects")]
-    pub defaults: Option<Refused>,
-    /// Request fields to compute after translation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "crate::unserved::refused_objects")]
-    pub final_transformations: Option<Refused>,
-    /// Request fields to set always.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "crate::unserved::refused_objects")]
-    pub overrides: Option<Refused>,
-    /// Messages to add around the prompt.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prompt: Option<Refused>,
-    /// Cache points to place in the prompt.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prompt_caching: Option<Refused>,
-    /// Checks of prompts and answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prompt_guard: Option<Refused>,
-    /// Wire formats by path suffix.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub routes: Option<Refused>,
-    /// Request fields to compute before translation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "crate::unserved::refused_objects")]
-    pub transformations: Option<Refused>,
 }

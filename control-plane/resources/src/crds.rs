@@ -6,12 +6,13 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::core::CustomResourceExt;
 
 use crate::definitions::published_schema;
-use crate::{AgentgatewayBackend, AgentgatewayPolicy, Kind};
+use crate::{AgentgatewayBackend, AgentgatewayModel, AgentgatewayPolicy, Kind};
 
-/// The definitions of AgentgatewayBackend and AgentgatewayPolicy, in this order.
+/// The definitions of AgentgatewayBackend, AgentgatewayModel and AgentgatewayPolicy, in this order.
 pub fn crds() -> Vec<CustomResourceDefinition> {
     vec![
         with_schema(AgentgatewayBackend::crd(), Kind::AgentgatewayBackend),
+        with_schema(AgentgatewayModel::crd(), Kind::AgentgatewayModel),
         with_schema(AgentgatewayPolicy::crd(), Kind::AgentgatewayPolicy),
     ]
 }
@@ -82,7 +83,8 @@ mod tests {
     fn definitions_carry_the_published_names() {
         for (crd, plural, short, columns) in [
             (&crds()[0], "agentgatewaybackends", "agbe", &["Accepted", "Age"][..]),
-            (&crds()[1], "agentgatewaypolicies", "agpol", &["Accepted", "Attached", "Age"][..]),
+            (&crds()[1], "agentgatewaymodels", "agmodel", &["Model Match", "Age"]),
+            (&crds()[2], "agentgatewaypolicies", "agpol", &["Accepted", "Attached", "Age"][..]),
         ] {
             assert_eq!(crd.metadata.name.as_deref(), Some(&*format!("{plural}.agentgateway.dev")));
             assert_eq!(crd.spec.names.plural, plural);

@@ -340,6 +340,7 @@ fn typed(kind: Kind, value: Value) -> Result<Object, Issue> {
         Kind::HttpRoute => read::<crate::gateway_api::httproutes::HttpRoute>(value),
         Kind::ReferenceGrant => read::<crate::gateway_api::referencegrants::ReferenceGrant>(value),
         Kind::AgentgatewayBackend => read::<crate::AgentgatewayBackend>(value),
+        Kind::AgentgatewayModel => read::<crate::AgentgatewayModel>(value),
         Kind::AgentgatewayPolicy => read::<crate::AgentgatewayPolicy>(value),
         Kind::Secret => Secret::from_value(value).map(Object::from),
         Kind::ConfigMap => read::<k8s_openapi::api::core::v1::ConfigMap>(value),

@@ -3,9 +3,9 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Quantity;
 use crate::rules::at_least_one_of;
 use crate::unserved::{Ignored, Refused};
+use crate::{FrontendAccessLog, FrontendTracing, Quantity};
 
 /// How clients connect to a Gateway.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -16,9 +16,9 @@ pub struct FrontendPolicy {
     /// HTTP from clients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<FrontendHttp>,
-    /// Fields of the access log.
+    /// Which requests are logged, with which fields, and where the log is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub access_log: Option<Ignored>,
+    pub access_log: Option<FrontendAccessLog>,
     /// Handling of CONNECT requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect: Option<Refused>,
@@ -39,7 +39,7 @@ pub struct FrontendPolicy {
     pub tls: Option<Refused>,
     /// Export of traces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tracing: Option<Ignored>,
+    pub tracing: Option<FrontendTracing>,
 }
 
 /// HTTP from clients.

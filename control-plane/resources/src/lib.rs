@@ -6,9 +6,11 @@
 #![forbid(unsafe_code)]
 
 mod agentgateway_checks;
+mod ai_policy;
 mod backend;
 mod backend_auth;
 mod backend_policy;
+mod cloud_auth;
 mod crds;
 mod decode;
 mod definitions;
@@ -16,7 +18,13 @@ mod duration;
 mod error;
 mod finding;
 mod frontend;
+mod frontend_telemetry;
 mod gateway_checks;
+mod health;
+mod http_url;
+mod model;
+mod model_checks;
+mod model_policies;
 mod names;
 mod object;
 mod policy;
@@ -32,6 +40,9 @@ mod unserved;
 mod validate;
 mod yaml;
 
+pub use ai_policy::{
+    AiPolicy, FieldExpression, FieldValue, PromptCaching, PromptEnrichment, PromptMessage, RouteType,
+};
 pub use backend::{
     AgentgatewayBackend, AgentgatewayBackendSpec, AgentgatewayBackendStatus, AiBackend, ProviderGroup,
     StaticBackend,
@@ -40,8 +51,9 @@ pub use backend_auth::{
     AdditionalCredential, BackendAuth, CredentialLocation, HeaderLocation, InlineKey, NamedLocation,
     Passthrough,
 };
-pub use backend_policy::{
-    AiPolicy, BackendHttp, BackendPolicy, BackendTcp, BackendTls, HttpVersion, SkipVerify,
+pub use backend_policy::{BackendHttp, BackendPolicy, BackendTcp, BackendTls, HttpVersion, SkipVerify};
+pub use cloud_auth::{
+    AwsAssumeRole, AwsAuth, AzureAuth, AzureManagedIdentity, AzureWorkloadIdentity, GcpAuth, GcpTokenType,
 };
 pub use crds::{crd_yaml, crds, crds_yaml};
 pub use decode::{Decoded, decode_documents};
@@ -49,6 +61,18 @@ pub use duration::Duration;
 pub use error::Error;
 pub use finding::{Finding, FindingKind, Locations, Origin, Severity, Subject};
 pub use frontend::{FrontendHttp, FrontendPolicy};
+pub use frontend_telemetry::{
+    FrontendAccessLog, FrontendTracing, OtlpLog, OtlpProtocol, ResourceAttribute, TelemetryAttribute,
+    TelemetryAttributes, TelemetryBackendRef,
+};
+pub use health::{BackendHealth, Eviction};
+pub use http_url::HttpUrl;
+pub use model::{
+    AgentgatewayModel, AgentgatewayModelSpec, AgentgatewayModelStatus, ConditionalModel, ConditionalModels,
+    FailoverModel, FailoverModels, ModelAzure, ModelBedrock, ModelCustom, ModelMatch, ModelParentStatus,
+    ModelProvider, ModelRef, ModelVertexAi, ModelVisibility, VirtualModel, WeightedModel, WeightedModels,
+};
+pub use model_policies::{HeaderChanges, HeaderField, ModelHeaders, ModelPolicies};
 pub use names::Host;
 pub use object::{Kind, Object, ObjectKey};
 pub use policy::{
@@ -58,7 +82,8 @@ pub use policy::{
 pub use port::Port;
 pub use provider::{
     Anthropic, Azure, AzureOpenAi, AzureResourceType, Bedrock, BedrockGuardrail, Custom, CustomFormat,
-    FormatType, Gemini, LlmProvider, NamedProvider, OpenAi, ProviderKind, VertexAi,
+    FormatType, Gemini, LlmProvider, NamedProvider, OpenAi, OpenAiModeration, OpenAiModerationMode,
+    OpenAiModerationPolicy, OpenAiModerationRule, ProviderKind, VertexAi,
 };
 pub use quantity::Quantity;
 pub use references::{CaCertificateKind, CaCertificateRef, LocalBackendRef, SecretKeyRef, SecretRef};

@@ -11,7 +11,7 @@ use crate::gateway_api::gatewayclasses::GatewayClass;
 use crate::gateway_api::gateways::Gateway;
 use crate::gateway_api::httproutes::HttpRoute;
 use crate::gateway_api::referencegrants::ReferenceGrant;
-use crate::{AgentgatewayBackend, AgentgatewayPolicy, Secret};
+use crate::{AgentgatewayBackend, AgentgatewayModel, AgentgatewayPolicy, Secret};
 
 /// Defines [`Object`] and [`Kind`] from one table of (variant, type, API group, kind as written).
 macro_rules! objects {
@@ -90,6 +90,8 @@ objects! {
     ReferenceGrant(ReferenceGrant) = "gateway.networking.k8s.io", "ReferenceGrant";
     /// `agentgateway.dev` AgentgatewayBackend
     AgentgatewayBackend(AgentgatewayBackend) = "agentgateway.dev", "AgentgatewayBackend";
+    /// `agentgateway.dev` AgentgatewayModel
+    AgentgatewayModel(AgentgatewayModel) = "agentgateway.dev", "AgentgatewayModel";
     /// `agentgateway.dev` AgentgatewayPolicy
     AgentgatewayPolicy(AgentgatewayPolicy) = "agentgateway.dev", "AgentgatewayPolicy";
     /// Core Secret
@@ -114,7 +116,7 @@ impl Kind {
     pub fn versions(self) -> &'static [&'static str] {
         match self {
             Kind::GatewayClass | Kind::Gateway | Kind::HttpRoute | Kind::ReferenceGrant => &["v1", "v1beta1"],
-            Kind::AgentgatewayBackend | Kind::AgentgatewayPolicy => &["v1alpha1"],
+            Kind::AgentgatewayBackend | Kind::AgentgatewayModel | Kind::AgentgatewayPolicy => &["v1alpha1"],
             _ => &["v1"],
         }
     }

@@ -5,7 +5,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::rules::{at_most_one_of, exactly_one_of};
-use crate::unserved::Refused;
 use crate::{BackendPolicy, LocalBackendRef, Port};
 
 /// A provider inside a group, with its name and its own policies.
@@ -161,7 +160,54 @@ pub struct OpenAi {
     pub model: Option<String>,
     /// Moderation performed by the OpenAI API itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub moderation: Option<Refused>,
+    pub moderation: Option<OpenAiModeration>,
+}
+
+/// Moderation performed by the OpenAI API.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenAiModeration {
+    /// The moderation model; [`OpenAiModeration::MODEL`] when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub model: Option<String>,
+    /// What happens to content that is flagged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<OpenAiModerationPolicy>,
+}
+
+impl OpenAiModeration {
+    /// The moderation model when none is named.
+    pub const MODEL: &'static str = "omni-moderation-latest";
+}
+
+/// What happens to flagged content, by direction.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenAiModerationPolicy {
+    /// For what the client sends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<OpenAiModerationRule>,
+    /// For what the model answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<OpenAiModerationRule>,
+}
+
+/// What happens to flagged content of one direction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenAiModerationRule {
+    /// Whether it is only scored or blocked.
+    pub mode: OpenAiModerationMode,
+}
+
+/// Modes of moderation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OpenAiModerationMode {
+    /// The scores are reported, nothing else happens.
+    Score,
+    /// Flagged content is blocked.
+    Block,
 }
 
 /// Settings of Azure OpenAI addressed by endpoint.

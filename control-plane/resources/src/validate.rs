@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::definitions::{Definition, definition};
 use crate::finding::{Finding, FindingKind, Severity, Subject};
 use crate::schema::Issue;
-use crate::{Object, agentgateway_checks, gateway_checks};
+use crate::{Object, agentgateway_checks, gateway_checks, model_checks};
 
 /// Everything that is wrong with `object`: structure and CEL rules of its definition, what no schema can say
 /// (host names, references between fields), and parts that are not served.
@@ -25,6 +25,7 @@ pub fn validate(object: &Object) -> Vec<Finding> {
         Object::AgentgatewayBackend(backend) => {
             agentgateway_checks::check_backend(&backend.spec, &mut issues)
         }
+        Object::AgentgatewayModel(model) => model_checks::check_model(&model.spec, &mut issues),
         Object::AgentgatewayPolicy(policy) => agentgateway_checks::check_policy(&policy.spec, &mut issues),
         _ => {}
     }
@@ -60,6 +61,7 @@ fn value_of(object: &Object) -> Option<Value> {
         Object::HttpRoute(object) => serde_json::to_value(&**object),
         Object::ReferenceGrant(object) => serde_json::to_value(&**object),
         Object::AgentgatewayBackend(object) => serde_json::to_value(&**object),
+        Object::AgentgatewayModel(object) => serde_json::to_value(&**object),
         Object::AgentgatewayPolicy(object) => serde_json::to_value(&**object),
         Object::Secret(_) => return None,
         Object::ConfigMap(object) => serde_json::to_value(&**object),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use resources::gateway_api::gateways::{
-    GatewayListeners, GatewayListenersAllowedRoutesNamespacesFrom,
+    GatewayListeners, GatewayListenersAllowedRoutesKinds, GatewayListenersAllowedRoutesNamespacesFrom,
     GatewayListenersAllowedRoutesNamespacesSelector,
 };
 use resources::gateway_api::httproutes::HttpRouteParentRefs;
@@ -20,7 +20,7 @@ pub(crate) struct Port<'a> {
     pub(crate) listeners: Vec<(usize, &'a GatewayListeners)>,
 }
 
-/// The listeners of a port that a route is attached to by one parent reference.
+/// The listeners of a port that a route or a model is attached to by one parent reference.
 pub(crate) fn listeners_of<'a>(
     objects: &Objects,
     port: &Port<'a>,
@@ -44,12 +44,17 @@ pub(crate) fn is_gateway(parent: &HttpRouteParentRefs) -> bool {
         && parent.group.as_deref().unwrap_or(Kind::Gateway.group()) == Kind::Gateway.group()
 }
 
-/// Whether a listener takes HTTPRoutes of a namespace.
+/// Whether a listener takes objects of this kind from a namespace: HTTPRoutes unless it lists other kinds, models only
+/// when it lists them.
 fn allows(objects: &Objects, listener: &GatewayListeners, port: &Port<'_>, route: &ObjectKey) -> bool {
     let allowed = listener.allowed_routes.as_ref();
     let kinds = allowed.and_then(|allowed| allowed.kinds.as_ref());
-    let kind =
-        kinds.is_none_or(|kinds| kinds.is_empty() || kinds.iter().any(|kind| kind.kind == "HTTPRoute"));
+    let kinds = kinds.map(Vec::as_slice).unwrap_or_default();
+    let listed = |kind: &GatewayListenersAllowedRoutesKinds| {
+        kind.kind == route.kind.name()
+            && kind.group.as_deref().unwrap_or(Kind::HttpRoute.group()) == route.kind.group()
+    };
+    let kind = (kinds.is_empty() && route.kind == Kind::HttpRoute) || kinds.iter().any(listed);
     let namespaces = allowed.and_then(|allowed| allowed.namespaces.as_ref());
     let namespace = match namespaces.and_then(|namespaces| namespaces.from.as_ref()) {
         Some(GatewayListenersAllowedRoutesNamespacesFrom::All) => true,

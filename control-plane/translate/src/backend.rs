@@ -1,8 +1,9 @@
 //! An `AgentgatewayBackend`, resolved.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use resources::{AgentgatewayBackend, AiBackend, BackendPolicy, LlmProvider, ObjectKey};
+use filter_config::Endpoint;
+use resources::{AgentgatewayBackend, AiBackend, BackendPolicy, LlmProvider, ObjectKey, RouteType};
 
 use crate::findings::Findings;
 use crate::index::Index;
@@ -11,9 +12,11 @@ use crate::policy;
 use crate::provider::{self, Place, Provider};
 
 /// A backend: groups of providers in order of preference; never empty, no group is empty.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Backend {
     pub(crate) groups: Vec<Vec<Provider>>,
+    /// `ai.routes` of its policies: path suffix (or `*`) → what is spoken there. Empty: nothing is said.
+    pub(crate) routes: BTreeMap<String, Endpoint>,
 }
 
 /// Resolves a backend. A provider that is unusable is left out; `None` when none is left.
@@ -42,7 +45,39 @@ pub(crate) fn resolve(
         return None;
     };
     let groups: Vec<_> = groups.into_iter().filter(|group| !group.is_empty()).collect();
-    (!groups.is_empty()).then_some(Backend { groups })
+    let routes = if spec.ai.is_some() { routes(index, key, backend) } else { BTreeMap::new() };
+    (!groups.is_empty()).then_some(Backend { groups, routes })
+}
+
+/// What is spoken at which paths. It is decided before a provider is chosen, so policies of single members of groups
+/// have no say in it.
+fn routes(index: &Index<'_>, key: &ObjectKey, backend: &AgentgatewayBackend) -> BTreeMap<String, Endpoint> {
+    let single = backend.spec.ai.as_ref().is_some_and(|ai| ai.provider.is_some());
+    let section = single.then_some(AiBackend::SINGLE_PROVIDER);
+    let effective = policy::effective(index, key, backend, section, None);
+    let routes = effective.ai.routes.into_iter().flat_map(|routes| routes.value);
+    routes.map(|(suffix, spoken)| (suffix.clone(), endpoint(*spoken, suffix))).collect()
+}
+
+fn endpoint(spoken: RouteType, suffix: &str) -> Endpoint {
+    match spoken {
+        RouteType::Completions => Endpoint::OpenaiChat,
+        RouteType::Messages => Endpoint::AnthropicMessages,
+        RouteType::Models => Endpoint::OpenaiModels,
+        RouteType::Passthrough => Endpoint::Passthrough,
+        RouteType::Detect => Endpoint::Detect,
+        RouteType::Responses => Endpoint::OpenaiResponses,
+        RouteType::AnthropicTokenCount => Endpoint::AnthropicCountTokens,
+        RouteType::Embeddings => Endpoint::OpenaiEmbeddings,
+        RouteType::Realtime => Endpoint::OpenaiRealtime,
+        RouteType::Rerank => Endpoint::CohereRerank,
+        // The path says whether the answer is streamed.
+        RouteType::GenerateContent if suffix.ends_with("streamGenerateContent") => {
+            Endpoint::GeminiStreamGenerateContent
+        }
+        RouteType::GenerateContent => Endpoint::GeminiGenerateContent,
+        RouteType::GeminiCountTokens => Endpoint::GeminiCountTokens,
+    }
 }
 
 /// Reports members of a group that get the client's own key, which cannot be meant for several providers.
@@ -144,6 +179,7 @@ fn static_provider(
         place,
         tls,
         credentials: Vec::new(),
+        signing: None,
         filter: None,
         connect_timeout: provider::connect_timeout(&effective),
         http_version: version,

@@ -1,5 +1,7 @@
 //! Bootstraps: what Envoy is started with.
 
+mod metrics;
+
 use std::path::Path;
 
 use envoy_proto::envoy::config::bootstrap::v3::{
@@ -72,6 +74,7 @@ pub fn discovery(node_id: &str, control_plane: &Path, admin: &AdminAddress) -> R
             ..bootstrap::StaticResources::default()
         }),
         layered_runtime: Some(runtime()?),
+        stats_config: Some(metrics::stats_config()),
         ..Bootstrap::default()
     };
     Ok(message_to_yaml(&bootstrap)?)
@@ -98,6 +101,7 @@ pub fn standalone(translation: &Translation, admin: &AdminAddress) -> Result<Str
         admin: Some(admin_of(admin)),
         static_resources: Some(fixed),
         layered_runtime: Some(runtime()?),
+        stats_config: Some(metrics::stats_config()),
         ..Bootstrap::default()
     };
     Ok(message_to_yaml(&bootstrap)?)
@@ -108,14 +112,16 @@ pub fn standalone(translation: &Translation, admin: &AdminAddress) -> Result<Str
 /// * `secret/<namespace>/<Secret>`: the default entry, `Authorization`, without a leading `Bearer `;
 /// * `secret/<namespace>/<Secret>/<entry>`: an entry as it is;
 /// * `inline/<namespace>/<AgentgatewayBackend>/<provider>`: a key that is written into an object;
-/// * `tls/<namespace>/<Secret>`: the private key of a client certificate, in PEM.
+/// * `tls/<namespace>/<Secret>`: the private key of a client certificate, in PEM;
+/// * `aws/<namespace>/<Secret>`: an AWS credentials file with the profile `default`;
+/// * `token/…`: a bearer token of Google Cloud or Entra. Nobody renews it.
 ///
 /// Envoy refuses to start without one of them.
 ///
 /// # Errors
 /// [`Error::Proto`] when a resource is of another kind than it says.
 pub fn environment(translation: &Translation) -> Result<Vec<(String, String)>, Error> {
-    let mut variables = Vec::new();
+    let mut variables: Vec<_> = translation.variables.clone().into_iter().collect();
     for ((kind, name), resource) in &translation.resources {
         if *kind != ResourceKind::Secret {
             continue;

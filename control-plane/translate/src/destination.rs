@@ -7,6 +7,7 @@ use resources::{Kind, ObjectKey};
 
 use crate::backend::Backend;
 use crate::findings::Findings;
+use crate::index::Index;
 use crate::names;
 use crate::provider::{CONNECT_TIMEOUT, Place, Provider};
 use crate::route::Context;
@@ -100,7 +101,7 @@ fn target(
     let group = reference.group.as_deref().unwrap_or_default();
     let kind = reference.kind.as_deref().unwrap_or("Service");
     let name = &reference.name;
-    if namespace != route.namespace && !granted(context, route, namespace, group, kind, name) {
+    if namespace != route.namespace && !granted(context.index, route, namespace, group, kind, name) {
         let message =
             format!("{kind} {namespace}/{name} may not be referred to from namespace {}", route.namespace);
         findings.error(route, path, message, "create a ReferenceGrant in that namespace");
@@ -135,7 +136,8 @@ fn target(
                 return None;
             };
             service::find(context.index, route, path, namespace, name, port, findings)?;
-            Some(Arc::new(Backend { groups: vec![vec![service_provider(namespace, name, port)]] }))
+            let groups = vec![vec![service_provider(namespace, name, port)]];
+            Some(Arc::new(Backend { groups, ..Backend::default() }))
         }
         _ => {
             let message = format!("{group}/{kind} is no kind of backend Weir knows");
@@ -150,30 +152,41 @@ fn target(
     }
 }
 
-fn service_provider(namespace: &str, name: &str, port: u16) -> Provider {
+pub(crate) fn service_provider(namespace: &str, name: &str, port: u16) -> Provider {
+    let cluster = names::service_cluster(namespace, name, port);
+    let source = ObjectKey { kind: Kind::Service, namespace: namespace.to_owned(), name: name.to_owned() };
     Provider {
-        cluster: names::service_cluster(namespace, name, port),
         place: Place::Service { namespace: namespace.to_owned(), name: name.to_owned(), port },
+        ..plain_provider(cluster, source)
+    }
+}
+
+/// A destination that is no LLM provider, with nothing set; its place is still to be said.
+pub(crate) fn plain_provider(cluster: String, source: ObjectKey) -> Provider {
+    Provider {
+        cluster,
+        place: Place::Socket(String::new()),
         tls: None,
         credentials: Vec::new(),
+        signing: None,
         filter: None,
         connect_timeout: CONNECT_TIMEOUT,
         http_version: None,
         request_timeout: None,
-        source: ObjectKey { kind: Kind::Service, namespace: namespace.to_owned(), name: name.to_owned() },
+        source,
     }
 }
 
-/// Whether a ReferenceGrant lets the route refer to an object of another namespace.
-fn granted(
-    context: Context<'_>,
+/// Whether a ReferenceGrant lets a route or policy refer to an object of another namespace.
+pub(crate) fn granted(
+    index: &Index<'_>,
     route: &ObjectKey,
     namespace: &str,
     group: &str,
     kind: &str,
     name: &str,
 ) -> bool {
-    context.index.objects.reference_grants().any(|(key, grant)| {
+    index.objects.reference_grants().any(|(key, grant)| {
         key.namespace == namespace
             && grant.spec.from.iter().any(|from| {
                 from.group == route.kind.group()

@@ -11,35 +11,54 @@ use crate::destination::Target;
 use crate::envoy;
 use crate::findings::Findings;
 use crate::index::{self, Backends, Index};
+use crate::model::{self, Models};
 use crate::names;
 use crate::objects::Objects;
 use crate::output::{ServedRoute, Translation};
 use crate::provider::Provider;
-use crate::route::{self, Context, Entry};
+use crate::route::{self, Choice, Context, Entry};
 use crate::settings::{CLASS_NAME, Settings};
+use crate::telemetry;
 
 pub(crate) fn translate(objects: &Objects, settings: &Settings) -> Translation {
     let mut findings = Findings::default();
     let mut out = Translation::default();
     let index = Index::new(objects, &mut findings);
     let backends = index::resolve_backends(&index, &mut findings);
+    let models = Models::new(&index, &mut findings);
     let ports = ports(objects, settings, &mut findings);
     report_gateways(objects, settings, &mut findings);
     report_routes(objects, settings, &ports, &mut findings);
+    let is_ours = |key: &ObjectKey| {
+        objects
+            .gateway(&key.namespace, &key.name)
+            .is_some_and(|gateway| is_ours(objects, settings, key, gateway, &mut Findings::default()))
+    };
+    model::report(&models, objects, &ports, is_ours, &mut findings);
     let mut providers = Providers::default();
+    let all = All { index: &index, backends: &backends, models: &models };
     for port in &ports {
-        translate_port(&index, &backends, settings, port, &mut providers, &mut out, &mut findings);
+        translate_port(all, settings, port, &mut providers, &mut out, &mut findings);
     }
     for (cluster, mut provider) in providers.reached {
-        if let Some(filter) = &mut provider.filter
-            && providers.with_published_model.contains(&cluster)
-        {
-            filter.model_header = Some(filter_config::MODEL_HEADER.to_owned());
+        if let Some(filter) = &mut provider.filter {
+            if providers.with_published_model.contains(&cluster) {
+                filter.model_header = Some(filter_config::MODEL_HEADER.to_owned());
+            }
+            filter.cluster = providers.with_others.contains(&cluster).then(|| cluster.clone());
         }
         envoy::provider(&index, settings, &provider, &mut out);
     }
     out.findings = findings.into_vec();
     out
+}
+
+/// What routes can lead to.
+#[derive(Clone, Copy)]
+struct All<'a> {
+    index: &'a Index<'a>,
+    backends: &'a Backends,
+    models: &'a Models<'a>,
 }
 
 /// The providers some route leads to, by cluster.
@@ -48,6 +67,8 @@ struct Providers {
     reached: BTreeMap<String, Provider>,
     /// Those that requests with a published model can reach.
     with_published_model: BTreeSet<String>,
+    /// Those that have others beside them on some route.
+    with_others: BTreeSet<String>,
 }
 
 /// The ports our Gateways listen on. A port belongs to one Gateway: the first by name.
@@ -119,8 +140,7 @@ fn is_ours(
 }
 
 fn translate_port(
-    index: &Index<'_>,
-    backends: &Backends,
+    All { index, backends, models }: All<'_>,
     settings: &Settings,
     port: &Port<'_>,
     providers: &mut Providers,
@@ -130,7 +150,7 @@ fn translate_port(
     let max_body =
         index.policies.max_buffer_size(&port.gateway).unwrap_or(filter_config::DEFAULT_MAX_BODY_BYTES);
     let context =
-        Context { index, backends, gateway: &port.gateway, max_body: envoy::buffer_limit(max_body) };
+        Context { index, backends, models, gateway: &port.gateway, max_body: envoy::buffer_limit(max_body) };
     let mut hosts: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
     for (key, route) in index.objects.http_routes() {
         let attached = attached_hosts(index, port, key, route);
@@ -146,8 +166,19 @@ fn translate_port(
             hosts.entry(host).or_default().extend(served);
         }
     }
+    for (_, listener) in &port.listeners {
+        let attached = model::models_of_listener(models, index.objects, port, listener, findings);
+        let guard = guard(index, port, &listener.name);
+        for host in common_hosts(listener.hostname.as_deref(), None) {
+            let entries = route::of_listener(context, &attached).into_iter();
+            let served = entries.map(|entry| if guard == Guard::Closed { entry.closed() } else { entry });
+            hosts.entry(host).or_default().extend(served);
+        }
+    }
+    let virtual_models = virtual_models(port, &mut hosts, findings);
     let mut publish_model = false;
     let mut client_credential = false;
+    let mut route_endpoints = false;
     let mut reached: BTreeMap<&str, &Provider> = BTreeMap::new();
     for (host, entries) in &mut hosts {
         entries.sort_by(route::order);
@@ -160,8 +191,13 @@ fn translate_port(
             publish_model |= envoy::matches_header(&entry.route, filter_config::MODEL_HEADER);
             for destination in &entry.destinations {
                 let Target::Backend(backend) = &destination.target else { continue };
+                route_endpoints |= !backend.routes.is_empty();
+                let several = backend.groups.iter().flatten().count() > 1;
                 for provider in backend.groups.iter().flatten() {
                     reached.insert(&provider.cluster, provider);
+                    if several {
+                        providers.with_others.insert(provider.cluster.clone());
+                    }
                 }
             }
         }
@@ -178,18 +214,25 @@ fn translate_port(
             providers.reached.insert(cluster.to_owned(), provider.clone());
         }
     }
+    let told = telemetry::of_port(index, backends, settings, port, findings);
+    for collector in told.collectors() {
+        providers.reached.entry(collector.cluster.clone()).or_insert_with(|| collector.clone());
+    }
     let name = names::listener(&port.gateway.namespace, &port.gateway.name, port.number);
     let llm = filter_config::Llm {
         model_header: publish_model.then(|| filter_config::MODEL_HEADER.to_owned()),
         keep_client_credential: client_credential,
         max_request_body_bytes: max_body,
+        virtual_models,
+        route_endpoints,
+        publish_fields: told.needs_fields(),
         ..filter_config::Llm::default()
     };
     let hosts = hosts
         .into_iter()
         .map(|(host, entries)| (host, entries.into_iter().map(|entry| entry.route).collect()));
     let listener = envoy::Port { gateway: &port.gateway, name: &name, number: port.number };
-    envoy::port(settings, listener, &llm, hosts.collect(), out);
+    envoy::port(settings, listener, &llm, &told, hosts.collect(), out);
 }
 
 /// Whether a policy that is not in force closes the way to a host.
@@ -197,6 +240,58 @@ fn translate_port(
 enum Guard {
     Open,
     Closed,
+}
+
+/// Whether the way through a listener is closed.
+fn guard(index: &Index<'_>, port: &Port<'_>, listener: &str) -> Guard {
+    let closed = index.closed.whole(&port.gateway)
+        || index.closed.port(&port.gateway, port.number)
+        || index.closed.section(&port.gateway, listener);
+    if closed { Guard::Closed } else { Guard::Open }
+}
+
+/// The virtual models among whose targets the `llm` filter chooses on a port. It does so before a route is known, so
+/// one name can stand for one choice only: what else has the name is closed.
+fn virtual_models(
+    port: &Port<'_>,
+    hosts: &mut BTreeMap<String, Vec<Entry>>,
+    findings: &mut Findings,
+) -> BTreeMap<String, Vec<filter_config::ConditionalTarget>> {
+    let mut choices: BTreeMap<String, Choice> = BTreeMap::new();
+    for choice in hosts.values().flatten().filter_map(|entry| entry.choice.as_ref()) {
+        let first = choices.entry(choice.model.clone()).or_insert_with(|| choice.clone());
+        if choice.source < first.source {
+            *first = choice.clone();
+        }
+    }
+    for entry in hosts.values_mut().flatten() {
+        let Some(choice) = &entry.choice else {
+            if let Some(first) = envoy::exact_header(&entry.route, filter_config::MODEL_HEADER)
+                .and_then(|model| choices.get(model))
+            {
+                let message = format!(
+                    "another model is served by the name {:?} elsewhere on port {}, and is not reached: the conditions \
+                     of this one decide",
+                    first.model, port.number
+                );
+                findings.error(
+                    &first.source,
+                    "spec.match.model",
+                    message,
+                    "give one of them another name or port",
+                );
+            }
+            continue;
+        };
+        let Some(first) = choices.get(&choice.model).filter(|first| *first != choice) else { continue };
+        let message = format!(
+            "{} stands for other choices by the name {:?} on port {}, so requests are answered with 500",
+            first.source, choice.model, port.number
+        );
+        findings.error(&choice.source, "spec.match.model", message, "choose another name, or another port");
+        *entry = entry.clone().closed();
+    }
+    choices.into_iter().map(|(model, choice)| (model, choice.targets)).collect()
 }
 
 /// The host names under which a route is served on a port.
@@ -207,11 +302,9 @@ fn attached_hosts(
     route: &HttpRoute,
 ) -> BTreeMap<String, Guard> {
     let mut hosts = BTreeMap::new();
-    let all_closed = index.closed.whole(&port.gateway) || index.closed.port(&port.gateway, port.number);
     for parent in route.spec.parent_refs.iter().flatten() {
         for listener in listeners_of(index.objects, port, key, parent) {
-            let closed = all_closed || index.closed.section(&port.gateway, &listener.name);
-            let guard = if closed { Guard::Closed } else { Guard::Open };
+            let guard = guard(index, port, &listener.name);
             for host in common_hosts(listener.hostname.as_deref(), route.spec.hostnames.as_deref()) {
                 let known = hosts.entry(host).or_insert(guard);
                 *known = guard.max(*known);

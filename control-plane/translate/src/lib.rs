@@ -8,7 +8,7 @@
 //!
 //! The way through the code: `gateway` finds the listeners and the routes attached to them (`attachment`), `route` turns rules
 //! into Envoy routes, `destination` follows their backend references, `backend` and `policy` resolve an
-//! `AgentgatewayBackend` into `provider`s, and `envoy/` writes each kind of Envoy resource. `index` is what all
+//! `AgentgatewayBackend` into `provider`s, `model` an `AgentgatewayModel`, and `envoy/` writes each kind of Envoy resource. `index` is what all
 //! of them look things up in.
 #![forbid(unsafe_code)]
 
@@ -21,6 +21,7 @@ mod error;
 mod findings;
 mod gateway;
 mod index;
+mod model;
 mod names;
 mod objects;
 mod output;
@@ -29,11 +30,15 @@ mod provider;
 mod route;
 mod service;
 mod settings;
+mod telemetry;
+mod token_source;
 
+pub use envoy::token_secret;
 pub use error::Error;
 pub use objects::Objects;
 pub use output::{Resource, ResourceKind, ServedRoute, Translation};
 pub use settings::{Delivery, Runtime, Settings};
+pub use token_source::{AzureCredential, GcpCredential, GcpToken, ManagedIdentity, Token, TokenSource};
 
 /// Translates all objects. The result depends on nothing else, and equal inputs give equal bytes.
 pub fn translate(objects: &Objects, settings: &Settings) -> Translation {

@@ -1,6 +1,8 @@
 //! Names of Envoy resources. A name says what the resource is for and is never reused for something
 //! else: where a change of meaning must not meet requests on their way, a fingerprint is part of the name.
 
+use resources::Host;
+
 /// Name of a listener and of its route table.
 pub(crate) fn listener(namespace: &str, gateway: &str, port: u16) -> String {
     format!("{namespace}/{gateway}/{port}")
@@ -20,6 +22,17 @@ pub(crate) fn provider_filter(cluster: &str) -> String {
 /// spoken there, so that a provider switched in place is a new cluster, warmed before routes name it.
 pub(crate) fn provider_cluster(namespace: &str, backend: &str, provider: &str, destination: &str) -> String {
     format!("ai/{namespace}/{backend}/{provider}~{}", fingerprint(destination))
+}
+
+/// Name of the cluster of a model's provider, for requests that are sent as `model`, or as what the client named.
+pub(crate) fn model_cluster(namespace: &str, name: &str, model: Option<&str>, destination: &str) -> String {
+    let sent = model.map(|model| format!("/{model}")).unwrap_or_default();
+    format!("model/{namespace}/{name}{sent}~{destination}")
+}
+
+/// Name of the cluster of a collector of logs or traces.
+pub(crate) fn collector_cluster(protocol: &str, host: &str, destination: &str) -> String {
+    format!("telemetry/{protocol}/{host}~{}", fingerprint(destination))
 }
 
 /// Name of the cluster of a static backend.
@@ -48,6 +61,24 @@ pub(crate) fn inline_secret(namespace: &str, backend: &str, provider: &str) -> S
 /// Name of the secret with the certificate and key of a Secret of type `kubernetes.io/tls`.
 pub(crate) fn certificate_secret(namespace: &str, secret: &str) -> String {
     format!("tls/{namespace}/{secret}")
+}
+
+/// Name of the secret with a token that is fetched, for the credential it is fetched with and what it is for.
+pub(crate) fn token_secret(platform: &str, credential: &str, purpose: &str) -> String {
+    format!("token/{platform}/{credential}~{}", fingerprint(purpose))
+}
+
+/// What the names of filters that sign requests for AWS begin with.
+pub(crate) const SIGNING_FILTERS: &str = "weir/aws/";
+
+/// Name of the filter that signs the requests of a cluster for AWS.
+pub(crate) fn signing_filter(cluster: &str) -> String {
+    format!("{SIGNING_FILTERS}{cluster}")
+}
+
+/// Name of the access key in a Secret, as an Envoy without a control plane asks for it.
+pub(crate) fn aws_secret(namespace: &str, secret: &str) -> String {
+    format!("aws/{namespace}/{secret}")
 }
 
 /// Name of a cluster that does not exist, for references that lead nowhere.
@@ -81,6 +112,25 @@ pub(crate) fn is_header_value(text: &str) -> bool {
 pub(crate) fn is_header_name(text: &str) -> bool {
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     !text.is_empty() && text.bytes().all(token)
+}
+
+/// Whether a text is the full name of a host, neither an address nor a pattern.
+pub(crate) fn is_host_name(text: &str) -> bool {
+    matches!(text.parse(), Ok(Host::Name(_)))
+}
+
+/// A text as one segment of a path or one value of a query: what is not unreserved (RFC 3986, 2.3) is
+/// percent-encoded.
+pub(crate) fn path_segment(text: &str) -> String {
+    let mut segment = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            segment.push(char::from(byte));
+        } else {
+            segment.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    segment
 }
 
 /// A short fingerprint (FNV-1a, 64 bits): stable over releases and machines, collisions between the few

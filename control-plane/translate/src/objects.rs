@@ -8,7 +8,9 @@ use resources::gateway_api::httproutes::HttpRoute;
 use resources::gateway_api::referencegrants::ReferenceGrant;
 use resources::k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
 use resources::k8s_openapi::api::discovery::v1::EndpointSlice;
-use resources::{AgentgatewayBackend, AgentgatewayPolicy, Kind, Object, ObjectKey, Secret};
+use resources::{
+    AgentgatewayBackend, AgentgatewayModel, AgentgatewayPolicy, Kind, Object, ObjectKey, Secret,
+};
 
 /// Every object the translation may look at. Iteration is in the order of the keys, so that the output
 /// does not depend on the order of arrival.
@@ -39,6 +41,7 @@ lookups! {
     Gateway: Gateway => gateway;
     HttpRoute: HttpRoute => http_route;
     AgentgatewayBackend: AgentgatewayBackend => backend;
+    AgentgatewayModel: AgentgatewayModel => model;
     Secret: Secret => secret;
     ConfigMap: ConfigMap => config_map;
     Service: Service => service;
@@ -64,8 +67,10 @@ iterators! {
     usable, HttpRoute: HttpRoute => http_routes;
     usable, ReferenceGrant: ReferenceGrant => reference_grants;
     usable, AgentgatewayBackend: AgentgatewayBackend => backends;
+    usable, AgentgatewayModel: AgentgatewayModel => models;
     usable, AgentgatewayPolicy: AgentgatewayPolicy => policies;
     usable, EndpointSlice: EndpointSlice => endpoint_slices;
+    refused, AgentgatewayModel: AgentgatewayModel => refused_models;
     refused, AgentgatewayPolicy: AgentgatewayPolicy => refused_policies;
 }
 
@@ -83,8 +88,8 @@ impl Objects {
     }
 
     /// Adds an object that [`validate`](resources::validate) found unusable, or replaces the one with its
-    /// key. Nothing is configured from it; what a refused AgentgatewayPolicy targets is answered with 500,
-    /// because it would go unguarded otherwise.
+    /// key. Nothing is configured from it; what a refused AgentgatewayPolicy targets and what is asked of a
+    /// refused AgentgatewayModel is answered with 500, because it would go unguarded otherwise.
     pub fn refuse(&mut self, object: Object) {
         let key = object.key();
         self.usable.remove(&key);

@@ -5,11 +5,19 @@ use std::collections::BTreeMap;
 use envoy_proto::prost_types::Any;
 use resources::{Finding, ObjectKey};
 
+use crate::token_source::Token;
+
 /// Everything Envoy needs, and everything that is wrong.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Translation {
     /// Envoy resources by kind and name.
     pub resources: BTreeMap<(ResourceKind, String), Resource>,
+    /// Tokens to fetch, by the name of the secret that Envoy asks for: see [`token_secret`](crate::token_secret). No
+    /// resource of that name is among `resources`.
+    pub tokens: BTreeMap<String, Token>,
+    /// Environment variables that an Envoy without a control plane reads besides those of its secrets, each with the
+    /// name of what it holds.
+    pub(crate) variables: BTreeMap<String, String>,
     /// What is wrong with the objects.
     pub findings: Vec<Finding>,
     /// The routes that are served, for people to read.
@@ -43,6 +51,12 @@ pub enum ResourceKind {
 }
 
 impl ResourceKind {
+    /// Whether a resource of this kind and name may carry a secret: it is not to be printed as it is. Those are the
+    /// secrets themselves, and filters that sign with a key.
+    pub fn carries_secret(self, name: &str) -> bool {
+        self == Self::Secret || self == Self::Extension && name.starts_with(crate::names::SIGNING_FILTERS)
+    }
+
     /// The type URL under which Envoy subscribes to the kind.
     pub fn type_url(self) -> &'static str {
         match self {

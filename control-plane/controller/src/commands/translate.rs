@@ -53,7 +53,7 @@ fn resources(configuration: &Configuration) -> Result<String, Error> {
     let mut text = String::new();
     for ((kind, name), resource) in &configuration.translation.resources {
         let _ = write!(text, "---\n# {} {name}\n# from {}\n", title(*kind), resource.source);
-        text.push_str(&document(*kind, resource)?);
+        text.push_str(&document(kind.carries_secret(name), resource)?);
     }
     Ok(text)
 }
@@ -69,8 +69,8 @@ fn title(kind: ResourceKind) -> &'static str {
     }
 }
 
-fn document(kind: ResourceKind, resource: &Resource) -> Result<String, Error> {
-    if kind != ResourceKind::Secret {
+fn document(secret: bool, resource: &Resource) -> Result<String, Error> {
+    if !secret {
         return Ok(envoy_proto::to_yaml(&resource.body)?);
     }
     let mut value = envoy_proto::to_json_value(&resource.body)?;
@@ -81,12 +81,15 @@ fn document(kind: ResourceKind, resource: &Resource) -> Result<String, Error> {
     })
 }
 
+/// Fields whose values are secret: literals of any kind of secret, and keys of AWS.
+const SECRET_FIELDS: [&str; 4] = ["inline_string", "inline_bytes", "secret_access_key", "session_token"];
+
 /// Replaces every literal in a secret: all of them, so that no kind of secret is forgotten.
 fn redact(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, field) in fields.iter_mut() {
-                if name == "inline_string" || name == "inline_bytes" {
+                if SECRET_FIELDS.contains(&name.as_str()) {
                     *field = REDACTED.into();
                 } else {
                     redact(field);
@@ -132,9 +135,10 @@ mod tests {
                 "password": {"environment_variable": "PASSWORD"},
             },
             "list": [{"inline_string": "c"}],
+            "inline_credential": {"access_key_id": "AKIA", "secret_access_key": "d", "session_token": "e"},
         });
         redact(&mut secret);
-        assert_eq!(secret.to_string().matches(REDACTED).count(), 3);
+        assert_eq!(secret.to_string().matches(REDACTED).count(), 5);
         assert_eq!(secret["tls_certificate"]["password"]["environment_variable"], "PASSWORD");
     }
 }

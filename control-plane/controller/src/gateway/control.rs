@@ -16,6 +16,7 @@ use xds_server::{Generation, Rejection, Resource, SessionId, SessionStatus, XdsS
 use super::announce::in_effect;
 use super::grace::Grace;
 use super::notices::Notices;
+use super::tokens::Tokens;
 use crate::commands::summary;
 use crate::configuration::{Configuration, locate};
 use crate::finding_report::FindingReport;
@@ -39,6 +40,7 @@ pub(super) struct Control {
     /// What is served, which includes what vanished from the configuration a moment ago.
     grace: Grace,
     published: Option<Generation>,
+    tokens: Tokens,
     /// Addresses that were free when a Gateway first asked for them: Envoy has them since.
     claimed: BTreeSet<SocketAddr>,
     port_findings: Vec<Finding>,
@@ -67,6 +69,7 @@ impl Control {
             configuration,
             grace: Grace::default(),
             published: None,
+            tokens: Tokens::new(),
             claimed: BTreeSet::new(),
             port_findings: Vec::new(),
             envoy_findings: Vec::new(),
@@ -78,7 +81,7 @@ impl Control {
 
     /// Serves the configuration and follows every change; never ends by itself.
     pub(super) async fn run(mut self, mut watch: Watch) {
-        self.publish(self.began);
+        self.publish(self.began).await;
         self.report_findings();
         self.notices.show(&table(&self.configuration.translation.routes));
         let mut sessions = self.server.sessions();
@@ -89,6 +92,7 @@ impl Control {
                     None => return tracing::error!("changes of files are not noticed any more"),
                 },
                 () = self.grace.expiry() => self.expire(),
+                () = self.tokens.changed() => self.renew_tokens(),
                 () = sleep(LOOK_AGAIN), if self.configuration.unsettled => self.reload().await,
                 changed = sessions.changed() => match changed {
                     Ok(()) => self.hear_envoy(&mut sessions),
@@ -110,7 +114,7 @@ impl Control {
             Ok((sources, configuration)) => {
                 self.sources = Some(sources);
                 let before = std::mem::replace(&mut self.configuration, configuration);
-                self.publish(began);
+                self.publish(began).await;
                 self.report_findings();
                 if before.translation.routes != self.configuration.translation.routes {
                     self.notices.show(&table(&self.configuration.translation.routes));
@@ -121,16 +125,10 @@ impl Control {
     }
 
     /// Serves what the configuration says now, and announces it once it is in effect.
-    fn publish(&mut self, began: Instant) {
+    async fn publish(&mut self, began: Instant) {
         let ports = self.claim_ports();
-        let resources: Result<Vec<_>, _> = self
-            .configuration
-            .translation
-            .resources
-            .iter()
-            .map(|((_, name), resource)| Resource::new(name, resource.body.clone()))
-            .collect();
-        match resources.and_then(|resources| self.serve(resources)) {
+        self.tokens.require(&self.configuration.translation.tokens).await;
+        match self.resources().and_then(|resources| self.serve(resources)) {
             Ok(generation) if self.published != Some(generation) => {
                 self.published = Some(generation);
                 self.announce(began, generation, ports);
@@ -140,6 +138,24 @@ impl Control {
                 tracing::error!(%error, "the configuration was not published; the last one stays in force")
             }
         }
+    }
+
+    /// Everything Envoy needs: what the configuration says, and the tokens it asks for.
+    fn resources(&self) -> Result<Vec<Resource>, xds_server::Error> {
+        let translated = self.configuration.translation.resources.iter();
+        let translated = translated.map(|((_, name), resource)| Resource::new(name, resource.body.clone()));
+        let mut resources = translated.collect::<Result<Vec<_>, _>>()?;
+        resources.extend(self.tokens.resources()?);
+        Ok(resources)
+    }
+
+    /// Serves tokens that were renewed. The configuration is the same, so nothing is announced.
+    fn renew_tokens(&mut self) {
+        match self.resources().and_then(|resources| self.serve(resources)) {
+            Ok(generation) => self.published = Some(generation),
+            Err(error) => tracing::error!(%error, "a token was not published; the last one stays in use"),
+        }
+        self.report_findings();
     }
 
     fn serve(&mut self, resources: Vec<Resource>) -> Result<Generation, xds_server::Error> {
@@ -251,8 +267,15 @@ impl Control {
     }
 
     fn report_findings(&mut self) {
-        let findings =
-            self.configuration.findings.iter().chain(&self.port_findings).chain(&self.envoy_findings);
+        let troubles = self.tokens.troubles(&self.configuration.translation.tokens).into_iter();
+        let token_findings: Vec<Finding> = troubles
+            .map(|trouble| Finding {
+                severity: trouble.severity,
+                ..self.finding(&trouble.object, trouble.message, trouble.remedy)
+            })
+            .collect();
+        let findings = self.configuration.findings.iter().chain(&self.port_findings);
+        let findings = findings.chain(&self.envoy_findings).chain(&token_findings);
         self.notices.findings(&self.report.update(findings));
     }
 }

@@ -4,6 +4,7 @@ mod announce;
 mod control;
 mod grace;
 mod notices;
+mod tokens;
 
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;

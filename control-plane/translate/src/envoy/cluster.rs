@@ -6,33 +6,29 @@ use std::time::Duration;
 
 use envoy_proto::envoy::config::cluster::v3::{CircuitBreakers, Cluster, circuit_breakers, cluster};
 use envoy_proto::envoy::config::core::v3::{
-    Address, DataSource, Http1ProtocolOptions, Http2ProtocolOptions, Pipe, TransportSocket,
-    TypedExtensionConfig, address, data_source, transport_socket,
+    Address, Http1ProtocolOptions, Http2ProtocolOptions, Pipe, TransportSocket, address, transport_socket,
 };
 use envoy_proto::envoy::config::endpoint::v3::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint,
 };
-use envoy_proto::envoy::extensions::filters::http::credential_injector::v3::CredentialInjector;
 use envoy_proto::envoy::extensions::filters::http::upstream_codec::v3::UpstreamCodec;
 use envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
     HttpFilter, http_filter,
 };
-use envoy_proto::envoy::extensions::http::injected_credentials::generic::v3::Generic;
 use envoy_proto::envoy::extensions::transport_sockets::tls::v3::{
-    CertificateValidationContext, CommonTlsContext, GenericSecret, SdsSecretConfig, Secret,
-    SubjectAltNameMatcher, TlsCertificate, UpstreamTlsContext, certificate_validation_context,
-    common_tls_context, secret, subject_alt_name_matcher,
+    CertificateValidationContext, CommonTlsContext, Secret, SubjectAltNameMatcher, TlsCertificate,
+    UpstreamTlsContext, certificate_validation_context, common_tls_context, secret, subject_alt_name_matcher,
 };
 use envoy_proto::envoy::extensions::upstreams::http::v3::{HttpProtocolOptions, http_protocol_options};
 use envoy_proto::envoy::r#type::matcher::v3::{StringMatcher, string_matcher};
 use envoy_proto::pack;
 use resources::HttpVersion;
 
+use super::credential::{self, environment, secret_reference};
 use super::{ads, file, filter, socket, text};
 use crate::index::Index;
-use crate::names;
 use crate::output::{ResourceKind, Translation};
-use crate::provider::{InjectedCredential, Place, Provider, Tls, Trust};
+use crate::provider::{Place, Provider, Tls, Trust};
 use crate::route::proto_duration;
 use crate::settings::{Delivery, Settings};
 
@@ -52,21 +48,8 @@ pub(super) fn provider(index: &Index<'_>, settings: &Settings, provider: &Provid
             out.add(ResourceKind::Extension, &filter.name, pack(&filter.config), &provider.source);
         }
     }
-    for (index, credential) in provider.credentials.iter().enumerate() {
-        http_filters.push(credential_injector(settings, index, credential));
-        let value = match settings.delivery {
-            Delivery::Discovery => text(&credential.value),
-            Delivery::Static => environment(&credential.secret_name),
-        };
-        let body = Secret {
-            name: credential.secret_name.clone(),
-            r#type: Some(secret::Type::GenericSecret(GenericSecret {
-                secret: Some(value),
-                ..GenericSecret::default()
-            })),
-        };
-        out.add(ResourceKind::Secret, &credential.secret_name, pack(&body), &credential.source);
-    }
+    credential::inject(settings, provider, &mut http_filters, out);
+    credential::sign(settings, provider, &mut http_filters, out);
     if let Some(certificate) = provider.tls.as_ref().and_then(|tls| tls.client_certificate.as_ref()) {
         let (chain, key) = match settings.delivery {
             Delivery::Discovery => (text(&certificate.chain), text(&certificate.key)),
@@ -191,46 +174,6 @@ fn protocol(provider: &Provider) -> http_protocol_options::UpstreamProtocolOptio
         (Some(HttpVersion::Http1), _) | (None, None) => {
             explicit(ProtocolConfig::HttpProtocolOptions(Http1ProtocolOptions::default()))
         }
-    }
-}
-
-/// Envoy's filter that adds a credential from a secret. It overwrites: the headers of an earlier attempt
-/// at another provider may still be there.
-fn credential_injector(settings: &Settings, index: usize, credential: &InjectedCredential) -> HttpFilter {
-    let generic = Generic {
-        credential: Some(secret_reference(settings, &credential.secret_name)),
-        header: credential.header.clone(),
-        header_value_prefix: credential.prefix.clone(),
-    };
-    let injector = CredentialInjector {
-        overwrite: true,
-        allow_request_without_credential: false,
-        credential: Some(TypedExtensionConfig {
-            name: "envoy.http.injected_credentials.generic".to_owned(),
-            typed_config: Some(pack(&generic)),
-        }),
-    };
-    HttpFilter {
-        name: format!("weir/credential/{index}"),
-        config_type: Some(http_filter::ConfigType::TypedConfig(pack(&injector))),
-        ..HttpFilter::default()
-    }
-}
-
-fn secret_reference(settings: &Settings, name: &str) -> SdsSecretConfig {
-    // Without a source, the name is that of a static secret.
-    SdsSecretConfig {
-        name: name.to_owned(),
-        sds_config: (settings.delivery == Delivery::Discovery).then(ads),
-    }
-}
-
-fn environment(secret_name: &str) -> DataSource {
-    DataSource {
-        specifier: Some(data_source::Specifier::EnvironmentVariable(names::environment_variable(
-            secret_name,
-        ))),
-        ..DataSource::default()
     }
 }
 

@@ -14,16 +14,17 @@ use envoy_proto::envoy::extensions::filters::network::http_connection_manager::v
 use envoy_proto::{pack, struct_from_json};
 use serde_json::json;
 
-use super::filter::Filter;
-use super::{ads, socket};
+use super::{ads, socket, telemetry};
 use crate::settings::{Runtime, Settings};
+use crate::telemetry::{Log, Telemetry};
 
-/// The listener of a port. `routes` are part of it where they are not discovered.
+/// The listener of a port, with these filters before the router. `routes` are part of it where they are not discovered.
 pub(super) fn listener(
     settings: &Settings,
     name: &str,
     port: u16,
-    llm: &Filter,
+    mut filters: Vec<HttpFilter>,
+    told: &Telemetry,
     routes: Option<RouteConfiguration>,
 ) -> Listener {
     let router = HttpFilter {
@@ -35,6 +36,7 @@ pub(super) fn listener(
         }))),
         ..HttpFilter::default()
     };
+    filters.push(router);
     let route_specifier = match routes {
         Some(routes) => http_connection_manager::RouteSpecifier::RouteConfig(routes),
         None => http_connection_manager::RouteSpecifier::Rds(Rds {
@@ -44,8 +46,11 @@ pub(super) fn listener(
     };
     let manager = HttpConnectionManager {
         stat_prefix: name.replace('/', "_"),
-        http_filters: vec![llm.entry(), router],
-        access_log: vec![access_log(settings)],
+        http_filters: filters,
+        access_log: std::iter::once(access_log(settings, &told.stdout))
+            .chain(told.otlp.iter().map(|(collector, log)| telemetry::log(name, collector, log)))
+            .collect(),
+        tracing: told.tracing.as_ref().map(telemetry::tracing),
         // The client's address is that of the connection; what a client claims is not believed, and the
         // provider is not told.
         use_remote_address: Some(true),
@@ -75,13 +80,13 @@ pub(super) fn listener(
 }
 
 /// The access log: one JSON object per request on standard output. What the filters know about an
-/// exchange is in `weir`, as text that is JSON itself.
-fn access_log(settings: &Settings) -> AccessLog {
+/// exchange is in `weir`, as text that is JSON itself. Fields a policy adds stand beside them.
+fn access_log(settings: &Settings, log: &Log) -> AccessLog {
     let record = match settings.runtime {
         Runtime::Wasm { .. } => "%FILTER_STATE(wasm.weir.record:PLAIN)%",
         Runtime::Native { .. } => "%FILTER_STATE(weir.record:PLAIN)%",
     };
-    let format = json!({
+    let mut format = json!({
         "time": "%START_TIME%",
         "listener": "%FILTER_CHAIN_NAME%",
         "route": "%ROUTE_NAME%",
@@ -96,8 +101,13 @@ fn access_log(settings: &Settings) -> AccessLog {
         "request_id": "%REQUEST_HEADER(X-REQUEST-ID)%",
         "weir": record,
     });
+    if let Some(format) = format.as_object_mut() {
+        for (name, value) in &log.fields {
+            format.entry(name.as_str()).or_insert_with(|| value.as_str().into());
+        }
+    }
     let fields = format.as_object().and_then(|object| struct_from_json(object).ok()).unwrap_or_default();
-    let log = StdoutAccessLog {
+    let stdout = StdoutAccessLog {
         access_log_format: Some(stdout_access_log::AccessLogFormat::LogFormat(SubstitutionFormatString {
             omit_empty_values: true,
             format: Some(substitution_format_string::Format::JsonFormat(fields)),
@@ -106,7 +116,7 @@ fn access_log(settings: &Settings) -> AccessLog {
     };
     AccessLog {
         name: "envoy.access_loggers.stdout".to_owned(),
-        config_type: Some(access_log::ConfigType::TypedConfig(pack(&log))),
-        ..AccessLog::default()
+        filter: telemetry::filter(log),
+        config_type: Some(access_log::ConfigType::TypedConfig(pack(&stdout))),
     }
 }

@@ -1,8 +1,12 @@
 //! Envoy resources, written.
 
 mod cluster;
+mod credential;
 mod filter;
+mod headers;
 mod listener;
+mod order;
+mod telemetry;
 
 use std::collections::BTreeMap;
 
@@ -10,14 +14,17 @@ use envoy_proto::envoy::config::core::v3::{
     Address, AggregatedConfigSource, ApiVersion, ConfigSource, DataSource, SocketAddress, address,
     config_source, data_source, socket_address,
 };
-use envoy_proto::envoy::config::route::v3::{Route, RouteConfiguration, VirtualHost};
+use envoy_proto::envoy::config::route::v3::{Route, RouteConfiguration, VirtualHost, header_matcher, route};
+use envoy_proto::envoy::r#type::matcher::v3::{StringMatcher, string_matcher};
 use envoy_proto::pack;
 use resources::ObjectKey;
 
 use crate::index::Index;
+use crate::model::header_changes;
 use crate::output::{ResourceKind, Translation};
 use crate::provider::Provider;
 use crate::settings::{Delivery, Settings};
+use crate::telemetry::Telemetry;
 
 /// Room above the largest request body the `llm` filter accepts, so that it can answer in the caller's
 /// dialect before Envoy's own limit cuts in.
@@ -28,9 +35,34 @@ pub(crate) fn buffer_limit(max_body: u64) -> u64 {
     max_body.saturating_add(BUFFER_SLACK)
 }
 
+/// Envoy's own limit for fixed answers, in bytes, which a list of many models exceeds.
+const DIRECT_RESPONSE_LIMIT: u32 = 4096;
+
+/// Length of a route's fixed answer in bytes.
+fn fixed_answer(route: &Route) -> u32 {
+    let Some(route::Action::DirectResponse(answer)) = &route.action else { return 0 };
+    let body = answer.body.as_ref().and_then(|body| body.specifier.as_ref());
+    match body {
+        Some(data_source::Specifier::InlineString(text)) => u32::try_from(text.len()).unwrap_or(u32::MAX),
+        _ => 0,
+    }
+}
+
 /// Whether a route matches on a header.
 pub(crate) fn matches_header(route: &Route, name: &str) -> bool {
     route.r#match.iter().flat_map(|matched| &matched.headers).any(|header| header.name == name)
+}
+
+/// The value a header must have for a route, where it is one.
+pub(crate) fn exact_header<'a>(route: &'a Route, name: &str) -> Option<&'a str> {
+    let mut headers = route.r#match.iter().flat_map(|matched| &matched.headers);
+    match headers.find(|header| header.name == name)?.header_match_specifier.as_ref()? {
+        header_matcher::HeaderMatchSpecifier::StringMatch(StringMatcher {
+            match_pattern: Some(string_matcher::MatchPattern::Exact(value)),
+            ..
+        }) => Some(value),
+        _ => None,
+    }
 }
 
 /// A port to write.
@@ -48,9 +80,13 @@ pub(crate) fn port(
     settings: &Settings,
     Port { gateway, name, number }: Port<'_>,
     llm: &filter_config::Llm,
+    told: &Telemetry,
     hosts: BTreeMap<String, Vec<Route>>,
     out: &mut Translation,
 ) {
+    let several = hosts.values().flatten().any(order::has_several);
+    let longest =
+        hosts.values().flatten().map(fixed_answer).max().filter(|&length| length > DIRECT_RESPONSE_LIMIT);
     let virtual_hosts = hosts
         .into_iter()
         .map(|(host, routes)| VirtualHost {
@@ -67,6 +103,7 @@ pub(crate) fn port(
         ignore_port_in_host_matching: true,
         // A reference that leads nowhere names a cluster that does not exist, and costs only its share.
         validate_clusters: Some(false),
+        max_direct_response_body_size_bytes: longest,
         ..RouteConfiguration::default()
     };
     let filter = filter::llm(settings, name, llm);
@@ -74,7 +111,11 @@ pub(crate) fn port(
         Delivery::Discovery => None,
         Delivery::Static => Some(routes.clone()),
     };
-    let listener = listener::listener(settings, name, number, &filter, inline);
+    let mut filters = vec![filter.entry()];
+    if several {
+        filters.extend(order::filters(settings));
+    }
+    let listener = listener::listener(settings, name, number, filters, told, inline);
     if settings.delivery == Delivery::Discovery {
         out.add(ResourceKind::Extension, &filter.name, pack(&filter.config), gateway);
         out.add(ResourceKind::Routes, name, pack(&routes), gateway);
@@ -82,9 +123,14 @@ pub(crate) fn port(
     out.add(ResourceKind::Listener, name, pack(&listener), gateway);
 }
 
+pub use credential::token_secret;
+
 /// Writes cluster, endpoints, secrets and `provider` filter of a provider.
 pub(crate) fn provider(index: &Index<'_>, settings: &Settings, provider: &Provider, out: &mut Translation) {
     cluster::provider(index, settings, provider, out);
+    if let Some(changes) = header_changes(index, &provider.source) {
+        headers::change(&provider.cluster, changes, out);
+    }
 }
 
 /// Aggregated discovery as the source of a resource.

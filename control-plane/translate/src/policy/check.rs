@@ -55,8 +55,12 @@ fn check_target(
         && kind != Kind::AgentgatewayBackend
     {
         // `auth` and `tls` are reported, and what they were to protect is closed, by `closed`.
-        let fields =
-            [("tcp", backend.tcp.is_some()), ("http", backend.http.is_some()), ("ai", backend.ai.is_some())];
+        let fields = [
+            ("tcp", backend.tcp.is_some()),
+            ("http", backend.http.is_some()),
+            ("health", backend.health.is_some()),
+            ("ai", backend.ai.is_some()),
+        ];
         for (field, _) in fields.iter().filter(|(_, set)| *set) {
             let what = format!("spec.backend.{field} for a {}", target.kind);
             let remedy = "target the AgentgatewayBackend instead, or set its spec.policies";

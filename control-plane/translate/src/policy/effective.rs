@@ -10,7 +10,8 @@
 use std::collections::BTreeMap;
 
 use resources::{
-    AgentgatewayBackend, BackendAuth, BackendHttp, BackendPolicy, BackendTcp, BackendTls, ObjectKey,
+    AgentgatewayBackend, AiPolicy, BackendAuth, BackendHealth, BackendHttp, BackendPolicy, BackendTcp, BackendTls,
+    FieldExpression, FieldValue, ObjectKey, PromptCaching, PromptEnrichment, RouteType,
 };
 
 use crate::index::Index;
@@ -22,7 +23,21 @@ pub(crate) struct Effective<'a> {
     pub(crate) tls: Option<From<'a, BackendTls>>,
     pub(crate) tcp: Option<From<'a, BackendTcp>>,
     pub(crate) http: Option<From<'a, BackendHttp>>,
+    pub(crate) health: Option<From<'a, BackendHealth>>,
+    pub(crate) ai: Ai<'a>,
+}
+
+/// What holds for language model requests; each field is taken by itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ai<'a> {
     pub(crate) model_aliases: Option<From<'a, BTreeMap<String, String>>>,
+    pub(crate) defaults: Option<From<'a, Vec<FieldValue>>>,
+    pub(crate) overrides: Option<From<'a, Vec<FieldValue>>>,
+    pub(crate) transformations: Option<From<'a, Vec<FieldExpression>>>,
+    pub(crate) final_transformations: Option<From<'a, Vec<FieldExpression>>>,
+    pub(crate) prompt: Option<From<'a, PromptEnrichment>>,
+    pub(crate) prompt_caching: Option<From<'a, PromptCaching>>,
+    pub(crate) routes: Option<From<'a, BTreeMap<String, RouteType>>>,
 }
 
 /// A setting and where it stands.
@@ -35,6 +50,14 @@ pub(crate) struct From<'a, T> {
     pub(crate) path: String,
 }
 
+impl<'a, T> From<'a, T> {
+    /// A part of the setting.
+    pub(crate) fn field<U>(&self, part: Option<&'a U>, name: &str) -> Option<From<'a, U>> {
+        let path = || format!("{}.{name}", self.path);
+        part.map(|value| From { value, object: self.object.clone(), path: path() })
+    }
+}
+
 /// A block of settings and where it stands.
 #[derive(Debug, Clone)]
 struct Block<'a> {
@@ -43,29 +66,44 @@ struct Block<'a> {
     path: String,
 }
 
+/// Takes a setting from a block, if no stronger block has it.
+fn first<'a, T>(slot: &mut Option<From<'a, T>>, value: Option<&'a T>, block: &Block<'a>, field: &str) {
+    if slot.is_none()
+        && let Some(value) = value
+    {
+        let path = format!("{}.{field}", block.path);
+        *slot = Some(From { value, object: block.object.clone(), path });
+    }
+}
+
 impl<'a> Effective<'a> {
     fn take(&mut self, block: &Block<'a>) {
-        fn first<'a, T>(
-            slot: &mut Option<From<'a, T>>,
-            value: Option<&'a T>,
-            block: &Block<'a>,
-            field: &str,
-        ) {
-            if slot.is_none()
-                && let Some(value) = value
-            {
-                let path = format!("{}.{field}", block.path);
-                *slot = Some(From { value, object: block.object.clone(), path });
-            }
-        }
         let policy = block.policy;
         first(&mut self.auth, policy.auth.as_ref(), block, "auth");
         first(&mut self.tls, policy.tls.as_ref(), block, "tls");
         first(&mut self.tcp, policy.tcp.as_ref(), block, "tcp");
         first(&mut self.http, policy.http.as_ref(), block, "http");
-        let aliases =
-            policy.ai.as_ref().and_then(|ai| ai.model_aliases.as_ref()).filter(|map| !map.is_empty());
+        first(&mut self.health, policy.health.as_ref(), block, "health");
+        if let Some(ai) = &policy.ai {
+            self.ai.take(ai, block);
+        }
+    }
+}
+
+impl<'a> Ai<'a> {
+    fn take(&mut self, ai: &'a AiPolicy, block: &Block<'a>) {
+        // An empty map is none: it does not hide that of a weaker block.
+        let aliases = ai.model_aliases.as_ref().filter(|map| !map.is_empty());
         first(&mut self.model_aliases, aliases, block, "ai.modelAliases");
+        let routes = ai.routes.as_ref().filter(|map| !map.is_empty());
+        first(&mut self.routes, routes, block, "ai.routes");
+        first(&mut self.defaults, ai.defaults.as_ref(), block, "ai.defaults");
+        first(&mut self.overrides, ai.overrides.as_ref(), block, "ai.overrides");
+        first(&mut self.transformations, ai.transformations.as_ref(), block, "ai.transformations");
+        let last = ai.final_transformations.as_ref();
+        first(&mut self.final_transformations, last, block, "ai.finalTransformations");
+        first(&mut self.prompt, ai.prompt.as_ref(), block, "ai.prompt");
+        first(&mut self.prompt_caching, ai.prompt_caching.as_ref(), block, "ai.promptCaching");
     }
 }
 

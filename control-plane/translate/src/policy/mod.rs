@@ -7,12 +7,12 @@ mod effective;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use resources::{AgentgatewayPolicy, Kind, ObjectKey, PolicyTargetRef};
+use resources::{AgentgatewayPolicy, FrontendPolicy, Kind, ObjectKey, PolicyTargetRef};
 
 use crate::findings::Findings;
 use crate::objects::Objects;
 pub(crate) use closed::Closed;
-pub(crate) use effective::{Effective, From, effective};
+pub(crate) use effective::{Ai, Effective, From, effective};
 
 /// The usable policies by what they target.
 pub(crate) struct Policies<'a>(BTreeMap<ObjectKey, Vec<Attached<'a>>>);
@@ -59,6 +59,33 @@ impl<'a> Policies<'a> {
             let http = attached.policy.spec.frontend.as_ref()?.http.as_ref()?;
             Some(http.max_buffer_size.as_ref()?.bytes())
         })
+    }
+
+    /// The frontend settings that hold for a port with these listeners, the narrowest first. What Envoy tells about
+    /// requests it tells for a whole port: settings for one of several listeners are reported and do not hold.
+    pub(crate) fn frontend(
+        &self,
+        gateway: &ObjectKey,
+        listeners: &[&str],
+        findings: &mut Findings,
+    ) -> Vec<(&'a ObjectKey, &'a FrontendPolicy)> {
+        let mut found = Vec::new();
+        for listener in listeners {
+            for attached in self.on(gateway, Some(listener)) {
+                let Some(frontend) = attached.policy.spec.frontend.as_ref() else { continue };
+                if listeners.len() == 1 {
+                    found.push((attached.key, frontend));
+                } else {
+                    let what = "spec.frontend for one of several listeners with the same port";
+                    findings.ignored(attached.key, "spec.targetRefs", what, "target the whole Gateway");
+                }
+            }
+        }
+        let whole = self.on(gateway, None);
+        found.extend(
+            whole.filter_map(|attached| Some((attached.key, attached.policy.spec.frontend.as_ref()?))),
+        );
+        found
     }
 
     /// The time for a whole request that policies set for a rule, its route or its Gateway: the narrowest wins.

@@ -1,12 +1,16 @@
 //! Credentials for a provider.
 
 use filter_config::{Credential, CredentialHeader};
-use resources::{CredentialLocation, Kind, ObjectKey, SecretKeyRef};
+use resources::{BackendAuth, CredentialLocation, Kind, ObjectKey, SecretKeyRef};
 
+use super::preset::{Ambient, Preset};
+use super::signing::{Signing, signing};
+use super::tokens;
 use crate::findings::Findings;
 use crate::index::Index;
 use crate::names;
-use crate::policy::Effective;
+use crate::policy::{Effective, From};
+use crate::token_source::TokenSource;
 
 /// A credential Envoy adds to every request.
 #[derive(Clone, PartialEq, Eq)]
@@ -19,7 +23,16 @@ pub(crate) struct InjectedCredential {
     /// The object it is from.
     pub(crate) source: ObjectKey,
     /// The secret; never printed.
-    pub(crate) value: String,
+    pub(crate) value: CredentialValue,
+}
+
+/// The secret of a credential.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum CredentialValue {
+    /// Known.
+    Text(String),
+    /// To be fetched, again and again.
+    Token(TokenSource),
 }
 
 impl std::fmt::Debug for InjectedCredential {
@@ -32,34 +45,101 @@ impl std::fmt::Debug for InjectedCredential {
     }
 }
 
+/// How requests to a provider are authenticated.
+pub(super) struct Credentials {
+    /// What Envoy adds to them.
+    pub(super) injected: Vec<InjectedCredential>,
+    /// How Envoy signs them.
+    pub(super) signing: Option<Signing>,
+    /// What the filter does about the client's credential.
+    pub(super) filter: Credential,
+}
+
 /// OAuth tokens of Anthropic accounts are bearer tokens, unlike API keys.
 const ANTHROPIC_OAUTH_PREFIX: &str = "sk-ant-oat";
 
-/// The credentials Envoy adds, and what the filter does about the client's. `None` when one is missing:
-/// nothing is sent without the credential it is configured with. `key_header` is where a key goes unless
-/// `location` says otherwise.
+/// So are those of Google accounts,
+const GOOGLE_OAUTH_PREFIX: &str = "ya29.";
+
+/// and those of Entra, which are JSON Web Tokens.
+const JWT_PREFIX: &str = "eyJ";
+
+/// How requests to a provider are authenticated. `None` when a credential is missing: nothing is sent without the
+/// credential it is configured with. `host` is the provider's.
 pub(super) fn credentials(
     index: &Index<'_>,
     effective: &Effective<'_>,
-    key_header: CredentialHeader,
+    preset: &Preset,
+    host: &str,
     backend: &ObjectKey,
     section: &str,
     findings: &mut Findings,
-) -> Option<(Vec<InjectedCredential>, Credential)> {
-    let Some(auth) = &effective.auth else {
-        return Some((Vec::new(), Credential::Client { header: key_header }));
+) -> Option<Credentials> {
+    let Some(from) = &effective.auth else { return Some(ambient(preset, backend)) };
+    let (object, path, auth) = (&from.object, &from.path, from.value);
+    let mut credentials = Credentials { injected: Vec::new(), signing: None, filter: Credential::Injected };
+    if let Some(aws) = from.field(auth.aws.as_ref(), "aws") {
+        credentials.signing = Some(signing(index, &aws, preset.scope.as_ref(), findings)?);
+    } else if let Some(gcp) = from.field(auth.gcp.as_ref(), "gcp") {
+        credentials.injected.push(tokens::gcp(index, &gcp, host, findings)?);
+    } else if let Some(azure) = from.field(auth.azure.as_ref(), "azure") {
+        credentials.injected.push(tokens::azure(index, &azure, preset.entra_scope, findings)?);
+    } else {
+        credentials.injected.extend(primary(index, from, preset, backend, section, findings)?);
+    }
+    for (place, additional) in auth.credentials.iter().flatten().enumerate() {
+        let path = format!("{path}.credentials[{place}]");
+        let reference = &additional.secret_ref;
+        let source = secret(object, &reference.name);
+        let name = reference.key.as_deref().unwrap_or(SecretKeyRef::AUTHORIZATION);
+        let value = entry(index, object, &format!("{path}.secretRef"), &source, name, findings)?;
+        let secret_name = names::credential_secret(&source.namespace, &source.name, Some(name));
+        let (header, prefix) =
+            location(Some(&additional.location), preset.key_header, &value, object, &path, findings)?;
+        let value = CredentialValue::Text(value);
+        credentials.injected.push(InjectedCredential { header, prefix, secret_name, source, value });
+    }
+    Some(credentials)
+}
+
+/// The credential of a provider for which no `auth` is set.
+fn ambient(preset: &Preset, backend: &ObjectKey) -> Credentials {
+    let filter = match preset.ambient {
+        Ambient::Client => Credential::Client { header: preset.key_header },
+        Ambient::Aws | Ambient::Gcp | Ambient::Azure => Credential::Injected,
     };
-    let (object, path) = (&auth.object, &auth.path);
-    let auth = auth.value;
-    let mut injected = Vec::new();
-    let primary = if let Some(inline) = &auth.key {
+    let injected = match preset.ambient {
+        Ambient::Client | Ambient::Aws => Vec::new(),
+        Ambient::Gcp => vec![tokens::ambient_gcp(backend)],
+        Ambient::Azure => vec![tokens::ambient_azure(preset.entra_scope, backend)],
+    };
+    let signing = match preset.ambient {
+        Ambient::Aws => preset.scope.as_ref().map(Signing::ambient),
+        _ => None,
+    };
+    Credentials { injected, signing, filter }
+}
+
+/// The key that `auth` holds or refers to, if it is of that kind; outer `None` when it is missing.
+#[allow(clippy::option_option, reason = "absent and missing are two things here")]
+fn primary(
+    index: &Index<'_>,
+    from: &From<'_, BackendAuth>,
+    preset: &Preset,
+    backend: &ObjectKey,
+    section: &str,
+    findings: &mut Findings,
+) -> Option<Option<InjectedCredential>> {
+    let (object, path, auth) = (&from.object, &from.path, from.value);
+    let (value, secret_name, source) = if let Some(inline) = &auth.key {
         let field = format!("{path}.key");
         let value = header_text(Some(inline.reveal()), object, &field, "the key", findings)?;
-        Some((value, names::inline_secret(&backend.namespace, &backend.name, section), object.clone()))
+        (value, names::inline_secret(&backend.namespace, &backend.name, section), object.clone())
     } else if let Some(reference) = &auth.secret_ref {
-        let source = secret(object, reference);
-        let value = secret_value(index, object, &format!("{path}.secretRef"), &source, reference, findings)?;
-        Some(match &reference.key {
+        let source = secret(object, &reference.name);
+        let name = reference.key.as_deref().unwrap_or(SecretKeyRef::AUTHORIZATION);
+        let value = entry(index, object, &format!("{path}.secretRef"), &source, name, findings)?;
+        match &reference.key {
             // The default entry may hold a whole header value; the bare credential is another secret to Envoy.
             None => {
                 let bare = value.strip_prefix("Bearer ").map_or(value.clone(), |bare| bare.trim().to_owned());
@@ -68,7 +148,7 @@ pub(super) fn credentials(
             Some(entry) => {
                 (value, names::credential_secret(&source.namespace, &source.name, Some(entry)), source)
             }
-        })
+        }
     } else if auth.passthrough.is_some() {
         findings.not_served(
             object,
@@ -78,24 +158,12 @@ pub(super) fn credentials(
         );
         return None;
     } else {
-        None
+        return Some(None);
     };
-    if let Some((value, secret_name, source)) = primary {
-        let (header, prefix) = location(auth.location.as_ref(), key_header, &value, object, path, findings)?;
-        injected.push(InjectedCredential { header, prefix, secret_name, source, value });
-    }
-    for (place, additional) in auth.credentials.iter().flatten().enumerate() {
-        let path = format!("{path}.credentials[{place}]");
-        let reference = &additional.secret_ref;
-        let source = secret(object, reference);
-        let value = secret_value(index, object, &format!("{path}.secretRef"), &source, reference, findings)?;
-        let entry = reference.key.as_deref().unwrap_or(SecretKeyRef::AUTHORIZATION);
-        let secret_name = names::credential_secret(&source.namespace, &source.name, Some(entry));
-        let (header, prefix) =
-            location(Some(&additional.location), key_header, &value, object, &path, findings)?;
-        injected.push(InjectedCredential { header, prefix, secret_name, source, value });
-    }
-    Some((injected, Credential::Injected))
+    let (header, prefix) =
+        location(auth.location.as_ref(), preset.key_header, &value, object, path, findings)?;
+    let value = CredentialValue::Text(value);
+    Some(Some(InjectedCredential { header, prefix, secret_name, source, value }))
 }
 
 /// Header and prefix of a credential.
@@ -108,12 +176,14 @@ fn location(
     findings: &mut Findings,
 ) -> Option<(String, String)> {
     let Some(location) = location else {
-        return Some(match key_header {
-            CredentialHeader::XApiKey if !value.starts_with(ANTHROPIC_OAUTH_PREFIX) => {
-                ("x-api-key".to_owned(), String::new())
-            }
-            _ => ("authorization".to_owned(), "Bearer ".to_owned()),
-        });
+        let is_token = |prefix: &str| value.starts_with(prefix);
+        let header = match key_header {
+            CredentialHeader::XApiKey if !is_token(ANTHROPIC_OAUTH_PREFIX) => "x-api-key",
+            CredentialHeader::ApiKey if !is_token(JWT_PREFIX) => "api-key",
+            CredentialHeader::XGoogApiKey if !is_token(GOOGLE_OAUTH_PREFIX) => "x-goog-api-key",
+            _ => return Some(("authorization".to_owned(), "Bearer ".to_owned())),
+        };
+        return Some((header.to_owned(), String::new()));
     };
     let Some(header) = &location.header else {
         let what = "a credential in the query or a cookie";
@@ -130,29 +200,60 @@ fn location(
     Some((name, prefix))
 }
 
-/// The Secret a reference names.
-fn secret(object: &ObjectKey, reference: &SecretKeyRef) -> ObjectKey {
-    ObjectKey { kind: Kind::Secret, namespace: object.namespace.clone(), name: reference.name.clone() }
+/// The Secret of a name, beside the object that refers to it.
+fn secret(object: &ObjectKey, name: &str) -> ObjectKey {
+    ObjectKey { kind: Kind::Secret, namespace: object.namespace.clone(), name: name.to_owned() }
 }
 
-fn secret_value(
+/// An entry of a Secret, as it can stand in a header.
+pub(super) fn entry(
     index: &Index<'_>,
     object: &ObjectKey,
     path: &str,
     source: &ObjectKey,
-    reference: &SecretKeyRef,
+    name: &str,
     findings: &mut Findings,
 ) -> Option<String> {
+    let text = raw_entry(index, object, path, source, name, findings)?;
+    header_text(text, object, path, &format!("entry `{name}` of {source}"), findings)
+}
+
+/// An entry of a Secret that is a text of any characters and lines.
+pub(super) fn text_entry(
+    index: &Index<'_>,
+    object: &ObjectKey,
+    path: &str,
+    source: &ObjectKey,
+    name: &str,
+    findings: &mut Findings,
+) -> Option<String> {
+    let text = raw_entry(index, object, path, source, name, findings)?;
+    if text.is_none() {
+        let message = format!("entry `{name}` of {source} is no text");
+        findings.error(object, path, message, "store it as UTF-8");
+    }
+    text.map(str::to_owned)
+}
+
+/// An entry of a Secret; inner `None` when it is no text.
+#[allow(clippy::option_option, reason = "missing has been reported, no text has not")]
+fn raw_entry<'a>(
+    index: &Index<'a>,
+    object: &ObjectKey,
+    path: &str,
+    source: &ObjectKey,
+    name: &str,
+    findings: &mut Findings,
+) -> Option<Option<&'a str>> {
     let Some(secret) = index.objects.secret(&source.namespace, &source.name) else {
         let absence = index.objects.absence(source);
         let message = format!("{}, so nothing is sent to this provider", absence.message);
         findings.error(object, path, message, absence.remedy);
         return None;
     };
-    let entry = reference.key.as_deref().unwrap_or(SecretKeyRef::AUTHORIZATION);
-    let Some(value) = secret.data.get(entry) else {
+    let Some(value) = secret.data.get(name) else {
         let known: Vec<_> = secret.data.keys().map(String::as_str).collect();
-        let message = format!("{source} has no entry `{entry}`, so nothing is sent to this provider");
+        let message = format!("{source} has no entry `{name}`, so nothing is sent to this provider");
         let remedy = match known.as_slice() {
             [] => "it is empty".to_owned(),
             known => format!("it has: {}; name one with `key`", known.join(", ")),
@@ -160,7 +261,7 @@ fn secret_value(
         findings.error(object, path, message, &remedy);
         return None;
     };
-    header_text(value.reveal_text(), object, path, &format!("entry `{entry}` of {source}"), findings)
+    Some(value.reveal_text())
 }
 
 /// A secret as it can stand in a header; without it nothing is sent.

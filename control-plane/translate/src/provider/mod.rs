@@ -1,18 +1,26 @@
 //! One provider of an AI backend, resolved: where it is, what it speaks, how to connect and authenticate.
 
+mod azure;
 mod credentials;
+mod health;
+mod preset;
+mod request_policy;
+mod signing;
 mod tls;
+mod tokens;
 
 use std::time::Duration;
 
-use filter_config::{CredentialHeader, Endpoint, Provider as FilterConfig, Upstream};
-use resources::{FormatType, Host, HttpVersion, LlmProvider, ObjectKey, ProviderKind};
+use filter_config::{Provider as FilterConfig, Upstream};
+use resources::{Host, HttpVersion, LlmProvider, ObjectKey, ProviderKind};
 
 use crate::findings::Findings;
 use crate::index::Index;
 use crate::names;
 use crate::policy::Effective;
-pub(crate) use credentials::InjectedCredential;
+pub(crate) use credentials::{CredentialValue, InjectedCredential};
+use preset::Preset;
+pub(crate) use signing::{AccessKey, AwsKeys, Signing};
 pub(crate) use tls::{Tls, Trust, tls_settings};
 
 /// A provider ready to become a cluster.
@@ -26,6 +34,8 @@ pub(crate) struct Provider {
     pub(crate) tls: Option<Tls>,
     /// Credentials Envoy adds.
     pub(crate) credentials: Vec<InjectedCredential>,
+    /// How Envoy signs requests, for AWS.
+    pub(crate) signing: Option<Signing>,
     /// Configuration of the `provider` filter; `None` for destinations that are no LLM provider.
     pub(crate) filter: Option<FilterConfig>,
     pub(crate) connect_timeout: Duration,
@@ -81,15 +91,6 @@ impl Place {
     }
 }
 
-/// What a provider variant is by itself, before host and path are overridden.
-struct Preset {
-    name: &'static str,
-    host: Option<&'static str>,
-    speaks: Vec<(Endpoint, String)>,
-    /// Where a key goes unless `location` says otherwise.
-    key_header: CredentialHeader,
-}
-
 /// A provider within its backend.
 #[derive(Clone, Copy)]
 pub(crate) struct Section<'a> {
@@ -111,9 +112,9 @@ pub(crate) fn resolve(
     findings: &mut Findings,
 ) -> Option<Provider> {
     let kind = provider.kind()?;
-    let preset = preset(key, section.path, kind, findings)?;
+    let preset = preset::preset(key, section.path, kind, findings)?;
     let place = place(index, key, section.path, provider, kind, &preset, findings)?;
-    let overridden = !matches!(place, Place::Host { ref host, .. } if Some(host.as_str()) == preset.host);
+    let overridden = !matches!(place, Place::Host { ref host, .. } if Some(host) == preset.host.as_ref());
     let http_version = effective.http.as_ref().and_then(|http| http.value.version);
     // A replaced host speaks plain HTTP unless TLS is asked for, as in agentgateway.
     let tls = match (&effective.tls, overridden) {
@@ -121,32 +122,38 @@ pub(crate) fn resolve(
         (None, false) => Some(Tls::system(&place.host_name(), http_version)),
         (None, true) => None,
     };
-    let (credentials, credential) =
-        credentials::credentials(index, effective, preset.key_header, key, section.name, findings)?;
+    let credentials =
+        credentials::credentials(index, effective, &preset, &place.host_name(), key, section.name, findings)?;
+    let speaks = speaks(provider, &preset);
+    // What a change of must not meet requests on their way: where they go, what is spoken there, and how Weir
+    // authenticates itself. A secret's value is no part of it.
+    let destination = format!(
+        "{place:?} {tls:?} {speaks:?} {:?} {:?} {:?}",
+        credentials.injected, credentials.signing, section.repeated
+    );
+    let cluster = names::provider_cluster(&key.namespace, &key.name, section.name, &destination);
     let filter = FilterConfig {
         version: filter_config::VERSION,
         name: preset.name.to_owned(),
-        speaks: speaks(provider, &preset),
+        speaks,
         host: Some(place.authority(tls.is_some())),
         model: kind.model().map(str::to_owned),
-        model_aliases: effective
-            .model_aliases
-            .as_ref()
-            .map(|aliases| aliases.value.clone())
-            .unwrap_or_default(),
-        credential,
+        model_aliases: request_policy::model_aliases(&effective.ai),
+        credential: credentials.filter,
+        policy: request_policy::request_policy(&effective.ai),
+        // Set for those that have others beside them on some route.
+        cluster: None,
+        health: health::health(effective, findings),
         // Set for those that requests with a published model can reach.
         model_header: None,
         max_response_body_bytes: filter_config::DEFAULT_MAX_BODY_BYTES,
     };
-    // What a change of must not meet requests on their way: where they go, what is spoken there, and how Weir
-    // authenticates itself. A secret's value is no part of it.
-    let destination = format!("{place:?} {tls:?} {:?} {credentials:?} {:?}", filter.speaks, section.repeated);
     Some(Provider {
-        cluster: names::provider_cluster(&key.namespace, &key.name, section.name, &destination),
+        cluster,
         place,
         tls,
-        credentials,
+        credentials: credentials.injected,
+        signing: credentials.signing,
         filter: Some(filter),
         connect_timeout: connect_timeout(effective),
         http_version,
@@ -169,64 +176,6 @@ pub(crate) fn request_timeout(effective: &Effective<'_>) -> Option<Duration> {
         .as_ref()
         .and_then(|http| http.value.request_timeout.as_ref())
         .map(resources::Duration::value)
-}
-
-fn preset(key: &ObjectKey, path: &str, kind: ProviderKind<'_>, findings: &mut Findings) -> Option<Preset> {
-    let chat = || (Endpoint::OpenaiChat, "/v1/chat/completions".to_owned());
-    let messages = || (Endpoint::AnthropicMessages, "/v1/messages".to_owned());
-    match kind {
-        ProviderKind::OpenAi(_) => Some(Preset {
-            name: "openai",
-            host: Some("api.openai.com"),
-            speaks: vec![chat()],
-            key_header: CredentialHeader::Bearer,
-        }),
-        ProviderKind::Anthropic(_) => Some(Preset {
-            name: "anthropic",
-            host: Some("api.anthropic.com"),
-            speaks: vec![messages()],
-            key_header: CredentialHeader::XApiKey,
-        }),
-        ProviderKind::Custom(custom) => {
-            let mut speaks = Vec::new();
-            for (index, format) in custom.formats.iter().flatten().enumerate() {
-                let (endpoint, default) = match format.type_ {
-                    FormatType::Completions => chat(),
-                    FormatType::Messages => messages(),
-                    other => {
-                        let field = format!("{path}.custom.formats[{index}].type");
-                        findings.not_served(key, &field, &format!("the format {other:?}"), "");
-                        continue;
-                    }
-                };
-                speaks.push((endpoint, format.path.clone().unwrap_or(default)));
-            }
-            if custom.formats.is_none() {
-                speaks.push(chat());
-            }
-            if speaks.is_empty() {
-                let message = "the provider offers no format this version of Weir speaks";
-                findings.error(
-                    key,
-                    &format!("{path}.custom.formats"),
-                    message,
-                    "add Completions or Messages",
-                );
-                return None;
-            }
-            Some(Preset { name: "custom", host: None, speaks, key_header: CredentialHeader::Bearer })
-        }
-        ProviderKind::AzureOpenAi(_)
-        | ProviderKind::Azure(_)
-        | ProviderKind::Gemini(_)
-        | ProviderKind::VertexAi(_)
-        | ProviderKind::Bedrock(_) => {
-            let field = kind.field();
-            let remedy = "use openai, anthropic or custom";
-            findings.not_served(key, &format!("{path}.{field}"), &format!("the provider `{field}`"), remedy);
-            None
-        }
-    }
 }
 
 fn place(
@@ -257,25 +206,15 @@ fn place(
                 port,
             });
     }
-    preset.host.map(|host| Place::Host { host: host.to_owned(), port: 443 })
+    preset.host.clone().map(|host| Place::Host { host, port: 443 })
 }
 
+/// What the filter is told of the formats, with paths as the object wants them.
 fn speaks(provider: &LlmProvider, preset: &Preset) -> Vec<Upstream> {
-    preset
-        .speaks
-        .iter()
-        .map(|(endpoint, path)| {
-            let path = match (&provider.path, &provider.path_prefix) {
-                (Some(fixed), _) => absolute(fixed),
-                (None, Some(prefix)) => {
-                    let rest = path.strip_prefix("/v1").unwrap_or(path);
-                    format!("{}{rest}", absolute(prefix.trim_end_matches('/')))
-                }
-                (None, None) => path.clone(),
-            };
-            Upstream { endpoint: *endpoint, path: Some(path) }
-        })
-        .collect()
+    let fixed = provider.path.as_deref().map(absolute);
+    let prefix = provider.path_prefix.as_deref().map(absolute);
+    let formats = preset.formats.iter().cloned();
+    formats.map(|format| format.resolve(fixed.as_deref(), prefix.as_deref())).collect()
 }
 
 fn absolute(path: &str) -> String {

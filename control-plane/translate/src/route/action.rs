@@ -33,8 +33,30 @@ const NOT_SENT: &str = "connect-failure,refused-stream,reset-before-request";
 /// Failures after which another provider is asked.
 const PROVIDER_FAILED: &str = "connect-failure,refused-stream,reset,5xx,retriable-status-codes";
 
-/// A fraction of the requests.
-type Fraction = Option<RuntimeFractionalPercent>;
+/// How long one of several providers may take until the first byte of its answer, by default. Answers that are not
+/// streamed have to be complete by then, and models think for minutes; clients that know LLMs wait for ten.
+const FIRST_BYTE: Duration = Duration::from_secs(300);
+
+/// A way requests of one match go.
+pub(super) struct Way {
+    pub(super) action: route::Action,
+    /// The share of the requests that the ways before it have left; absent: all.
+    pub(super) fraction: Option<RuntimeFractionalPercent>,
+    /// Where it leads to several providers: their clusters, as [`filter_config::ROUTE_GROUPS`].
+    pub(super) groups: Option<String>,
+}
+
+impl Way {
+    /// The answer where nothing may be done.
+    pub(super) fn refusal() -> Self {
+        Self::to(refusal())
+    }
+
+    /// One way for all.
+    fn to(action: route::Action) -> Self {
+        Self { action, fraction: None, groups: None }
+    }
+}
 
 /// For people: a rule that is answered with 500 because of what it is, not of where it leads.
 pub(super) const REFUSED: &str = "refused (500)";
@@ -52,21 +74,24 @@ pub(super) fn actions(
     matched: &Matched,
     filters: &Filters,
     destinations: &[Destination],
-) -> Vec<(route::Action, Fraction)> {
+) -> Vec<Way> {
     if let Some(redirect) = filters.redirect(matched) {
-        return vec![(redirect, None)];
+        return vec![Way::to(redirect)];
     }
     if destinations.is_empty() {
         // A rule without any weight answers 500, as the Gateway API demands.
-        return vec![(refusal(), None)];
+        return vec![Way::refusal()];
     }
     let base = |retry: Retry, destinations: &[Destination]| {
+        let per_try = retry.per_try_timeout(rule, destinations);
+        // Nothing is sent to the client while one provider after the other lets its time pass.
+        let idle = IDLE_TIMEOUT + per_try.unwrap_or_default() * retry.others();
         let mut action = RouteAction {
             cluster_not_found_response_code: route_action::ClusterNotFoundResponseCode::InternalServerError
                 .into(),
             timeout: Some(proto_duration(timeout(context, key, rule).unwrap_or(Duration::ZERO))),
-            idle_timeout: Some(proto_duration(IDLE_TIMEOUT)),
-            retry_policy: Some(retry.policy(rule, destinations)),
+            idle_timeout: Some(proto_duration(idle)),
+            retry_policy: Some(retry.policy(rule, per_try)),
             ..RouteAction::default()
         };
         filters.rewrite(&mut action, matched);
@@ -81,7 +106,7 @@ pub(super) fn actions(
             [(name, _)] => route_action::ClusterSpecifier::Cluster(name.clone()),
             several => route_action::ClusterSpecifier::WeightedClusters(weighted(several)),
         });
-        return vec![(route::Action::Route(action), None)];
+        return vec![Way::to(route::Action::Route(action))];
     }
     // Otherwise each share becomes a route of its own. Envoy draws one random number per request, so the
     // fractions are cumulative.
@@ -99,7 +124,8 @@ pub(super) fn actions(
         };
         let mut action = base(retry, std::slice::from_ref(destination));
         action.cluster_specifier = Some(specifier(&groups));
-        actions.push((route::Action::Route(action), fraction));
+        let groups = matches!(retry, Retry::Others(_)).then(|| clusters(&groups)).flatten();
+        actions.push(Way { action: route::Action::Route(action), fraction, groups });
     }
     actions
 }
@@ -116,44 +142,46 @@ fn single(target: &Target) -> Option<String> {
     }
 }
 
-/// The clusters of a backend with several providers.
+/// The clusters of a backend.
 fn specifier(groups: &[Vec<&Provider>]) -> route_action::ClusterSpecifier {
-    match groups {
-        [] => route_action::ClusterSpecifier::Cluster(names::NOWHERE.to_owned()),
-        // Within one group, a retry never returns to a cluster that was tried.
-        [group] => {
-            let members: Vec<_> = group.iter().map(|provider| (provider.cluster.clone(), 1)).collect();
-            match members.as_slice() {
-                [(name, _)] => route_action::ClusterSpecifier::Cluster(name.clone()),
-                several => route_action::ClusterSpecifier::WeightedClusters(weighted(several)),
-            }
-        }
-        // Attempt n goes to group n. The draw within a group is the same for all attempts of a request, so a
-        // group of several is written once for each of them, turned by one: every member is asked before the
-        // next group is.
-        groups => {
-            let turns = groups.iter().enumerate().flat_map(|(index, group)| {
-                (0..group.len()).map(move |turn| PriorityGroup {
-                    name: format!("{index}.{turn}"),
-                    clusters: (group.iter().skip(turn).chain(group.iter().take(turn)))
-                        .map(|provider| ClusterWeight {
-                            cluster_name: provider.cluster.clone(),
-                            weight: Some(1),
-                        })
-                        .collect(),
-                })
-            });
-            let plugin =
-                PriorityGroupClusterSpecifier { priority_groups: turns.collect(), ..Default::default() };
-            route_action::ClusterSpecifier::InlineClusterSpecifierPlugin(ClusterSpecifierPlugin {
-                extension: Some(TypedExtensionConfig {
-                    name: "envoy.router.cluster_specifier_plugin.priority_group".to_owned(),
-                    typed_config: Some(pack(&plugin)),
-                }),
-                is_optional: false,
-            })
-        }
+    let members: Vec<&Provider> = groups.iter().flatten().copied().collect();
+    match members.as_slice() {
+        [] => return route_action::ClusterSpecifier::Cluster(names::NOWHERE.to_owned()),
+        [only] => return route_action::ClusterSpecifier::Cluster(only.cluster.clone()),
+        _ => {}
     }
+    // Attempt n goes to group n. The draw within a group is the same for all attempts of a request, so a group of
+    // several is written once for each of them, turned by one: every member is asked before the next group is.
+    let turns = groups.iter().enumerate().flat_map(|(index, group)| {
+        (0..group.len()).map(move |turn| PriorityGroup {
+            name: format!("{index}.{turn}"),
+            clusters: (group.iter().skip(turn).chain(group.iter().take(turn)))
+                .map(|provider| ClusterWeight { cluster_name: provider.cluster.clone(), weight: Some(1) })
+                .collect(),
+        })
+    });
+    let plugin = PriorityGroupClusterSpecifier {
+        priority_groups: turns.collect(),
+        // The `llm` filter asks for another order there while some of them are to be left alone.
+        override_metadata_namespace: filter_config::ORDER_METADATA.0.to_owned(),
+        ..Default::default()
+    };
+    route_action::ClusterSpecifier::InlineClusterSpecifierPlugin(ClusterSpecifierPlugin {
+        extension: Some(TypedExtensionConfig {
+            name: "envoy.router.cluster_specifier_plugin.priority_group".to_owned(),
+            typed_config: Some(pack(&plugin)),
+        }),
+        is_optional: false,
+    })
+}
+
+/// The clusters of a backend, as [`filter_config::ROUTE_GROUPS`].
+fn clusters(groups: &[Vec<&Provider>]) -> Option<String> {
+    let names: Vec<Vec<&str>> = groups
+        .iter()
+        .map(|group| group.iter().map(|provider| provider.cluster.as_str()).collect())
+        .collect();
+    serde_json::to_string(&names).ok()
 }
 
 /// What is tried again after a failure.
@@ -166,14 +194,14 @@ enum Retry {
 }
 
 impl Retry {
-    fn policy(self, rule: &HttpRouteRules, destinations: &[Destination]) -> RetryPolicy {
+    fn policy(self, rule: &HttpRouteRules, per_try: Option<Duration>) -> RetryPolicy {
         let mut policy = match self {
             Self::Same => {
                 RetryPolicy { retry_on: NOT_SENT.to_owned(), num_retries: Some(2), ..RetryPolicy::default() }
             }
-            Self::Others(attempts) => RetryPolicy {
+            Self::Others(_) => RetryPolicy {
                 retry_on: PROVIDER_FAILED.to_owned(),
-                num_retries: Some(u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX)),
+                num_retries: Some(self.others()),
                 retriable_status_codes: vec![429],
                 refresh_cluster_on_retry: true,
                 ..RetryPolicy::default()
@@ -198,14 +226,31 @@ impl Retry {
             policy.retry_back_off =
                 Some(RetryBackOff { base_interval: Some(proto_duration(pause)), max_interval: None });
         }
+        policy.per_try_timeout = per_try.map(proto_duration);
+        policy
+    }
+
+    /// How many attempts may follow the first.
+    fn others(self) -> u32 {
+        match self {
+            Self::Same => 0,
+            Self::Others(attempts) => u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// How long one attempt may take until its answer begins. A rule that says zero wants no limit.
+    fn per_try_timeout(self, rule: &HttpRouteRules, destinations: &[Destination]) -> Option<Duration> {
         let backend_request = rule.timeouts.as_ref().and_then(|timeouts| timeouts.backend_request.as_deref());
         let providers = destinations.iter().flat_map(|destination| destination.target.groups()).flatten();
-        policy.per_try_timeout = backend_request
+        let default = match self {
+            Self::Same => None,
+            Self::Others(_) => Some(FIRST_BYTE),
+        };
+        backend_request
             .and_then(parse_duration)
             .or_else(|| providers.filter_map(|provider| provider.request_timeout).max())
+            .or(default)
             .filter(|timeout| !timeout.is_zero())
-            .map(proto_duration);
-        policy
     }
 }
 
@@ -254,15 +299,33 @@ fn fraction(below: u64, total: u64) -> RuntimeFractionalPercent {
     }
 }
 
-/// Route metadata that tells the `llm` filter to take requests at unknown paths for chat completions, as
-/// agentgateway does on routes to LLM providers.
-pub(super) fn metadata(destinations: &[Destination]) -> Option<Metadata> {
+/// Route metadata for the `llm` filter. It takes requests at unknown paths for chat completions, as agentgateway does on
+/// routes to LLM providers.
+pub(super) fn metadata(destinations: &[Destination], groups: Option<String>) -> Option<Metadata> {
     if !destinations.iter().any(|destination| destination.target.is_llm()) {
         return None;
     }
+    endpoint("openai_chat", endpoints(destinations), groups)
+}
+
+/// What the destinations of a route say is spoken at its paths, as the `llm` filter reads it. The first that says
+/// anything is heard: a request is read before it is known which of them gets it.
+fn endpoints(destinations: &[Destination]) -> Option<String> {
+    let routes = destinations.iter().find_map(|destination| match &destination.target {
+        Target::Backend(backend) => Some(&backend.routes).filter(|routes| !routes.is_empty()),
+        Target::Nowhere => None,
+    })?;
+    serde_json::to_string(routes).ok()
+}
+
+/// Route metadata for the `llm` filter: the endpoint requests at unknown paths are taken for, what is spoken at paths of
+/// this route alone, and the clusters it chooses from.
+pub(super) fn endpoint(name: &str, endpoints: Option<String>, groups: Option<String>) -> Option<Metadata> {
     let (namespace, key) = filter_config::ROUTE_METADATA;
     let mut fields = serde_json::Map::new();
-    fields.insert(key.to_owned(), "openai_chat".into());
+    fields.insert(key.to_owned(), name.into());
+    let more = [(filter_config::ROUTE_ENDPOINTS, endpoints), (filter_config::ROUTE_GROUPS.1, groups)];
+    fields.extend(more.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.into()))));
     let fields = struct_from_json(&fields).ok()?;
     Some(Metadata {
         filter_metadata: BTreeMap::from([(namespace.to_owned(), fields)]),

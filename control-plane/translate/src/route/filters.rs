@@ -225,7 +225,7 @@ fn port(filter: &HttpRouteRulesFiltersRequestRedirect) -> u32 {
     filter.port.and_then(|port| u32::try_from(port).ok()).or(of_scheme).unwrap_or_default()
 }
 
-fn replace(pattern: &str, substitution: &str) -> RegexMatchAndSubstitute {
+pub(super) fn replace(pattern: &str, substitution: &str) -> RegexMatchAndSubstitute {
     RegexMatchAndSubstitute {
         pattern: Some(regex(pattern)),
         substitution: substitution.replace('\\', "\\\\"),
@@ -233,7 +233,7 @@ fn replace(pattern: &str, substitution: &str) -> RegexMatchAndSubstitute {
 }
 
 /// A path as a regular expression (RE2) that matches just it.
-fn escape(path: &str) -> String {
+pub(super) fn escape(path: &str) -> String {
     path.chars().fold(String::new(), |mut escaped, c| {
         if c.is_ascii_punctuation() && c != '/' && c != '_' && c != '-' {
             escaped.push('\\');
@@ -243,7 +243,7 @@ fn escape(path: &str) -> String {
     })
 }
 
-fn set(name: &str, value: &str) -> HeaderValueOption {
+pub(super) fn set(name: &str, value: &str) -> HeaderValueOption {
     header(name, value, HeaderAppendAction::OverwriteIfExistsOrAdd)
 }
 

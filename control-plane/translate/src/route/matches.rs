@@ -23,6 +23,28 @@ pub(super) struct Precedence {
     method: Reverse<bool>,
     headers: Reverse<usize>,
     query: Reverse<usize>,
+    /// Place among the models offered at the same place.
+    model: usize,
+}
+
+impl Precedence {
+    /// That of a model offered by a listener itself: behind exact paths of HTTPRoutes, which are more specific than
+    /// all paths of LLM APIs, and before their prefixes.
+    pub(super) fn of_listener() -> Self {
+        Self {
+            path_kind: 0,
+            path_length: Reverse(0),
+            method: Reverse(false),
+            headers: Reverse(0),
+            query: Reverse(0),
+            model: 0,
+        }
+    }
+
+    /// That of an exact path.
+    pub(super) fn exact(path: &str) -> Self {
+        Self { path_kind: 0, path_length: Reverse(path.len()), ..Self::of_listener() }
+    }
 }
 
 /// One match of a rule.
@@ -104,13 +126,7 @@ pub(super) fn read(
     if let Some(method) = &matcher.method {
         let method = method_name(method);
         text.insert_str(0, &format!("{method} "));
-        headers.push(HeaderMatcher {
-            name: ":method".to_owned(),
-            header_match_specifier: Some(header_matcher::HeaderMatchSpecifier::StringMatch(string(
-                method, true,
-            ))),
-            ..HeaderMatcher::default()
-        });
+        headers.push(self::method(method));
     }
     let mut query_parameters = Vec::new();
     for parameter in matcher.query_params.iter().flatten() {
@@ -134,6 +150,7 @@ pub(super) fn read(
             method: Reverse(matcher.method.is_some()),
             headers: Reverse(matcher.headers.as_ref().map_or(0, Vec::len)),
             query: Reverse(query_parameters.len()),
+            model: 0,
         },
         route_match: RouteMatch {
             headers,
@@ -144,6 +161,40 @@ pub(super) fn read(
         prefix,
         text,
     })
+}
+
+impl Matched {
+    /// The match with a header more, for the model at this place in their order.
+    pub(super) fn with_model(&self, header: HeaderMatcher, text: &str, place: usize) -> Self {
+        let mut matched = self.clone();
+        matched.route_match.headers.push(header);
+        matched.precedence.headers.0 += 1;
+        matched.precedence.model = place;
+        matched.text.push_str(text);
+        matched
+    }
+
+    /// The match with an exact path in place of the prefix it has.
+    pub(super) fn at(&self, path: String) -> Self {
+        let mut matched = self.clone();
+        matched.precedence.path_kind = 0;
+        matched.precedence.path_length = Reverse(path.len());
+        // Behind the list of a listener's own models at the same path.
+        matched.precedence.model = 1;
+        matched.text = format!("GET {path} (exact)");
+        matched.route_match.path_specifier = Some(route_match::PathSpecifier::Path(path));
+        matched.route_match.headers.push(method("GET"));
+        matched
+    }
+}
+
+/// Matches a method.
+pub(super) fn method(name: &str) -> HeaderMatcher {
+    HeaderMatcher {
+        name: ":method".to_owned(),
+        header_match_specifier: Some(header_matcher::HeaderMatchSpecifier::StringMatch(string(name, true))),
+        ..HeaderMatcher::default()
+    }
 }
 
 pub(super) fn regex(pattern: &str) -> RegexMatcher {

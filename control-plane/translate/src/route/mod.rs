@@ -1,27 +1,32 @@
-//! HTTPRoutes: their rules as Envoy routes in the order the Gateway API demands.
+//! HTTPRoutes, and models offered without one: Envoy routes in the order the Gateway API demands.
 
 mod action;
 mod filters;
 mod matches;
+mod models;
 
 use std::cmp::Ordering;
 
 use envoy_proto::envoy::config::route::v3 as envoy;
+use filter_config::ConditionalTarget;
 use resources::ObjectKey;
 use resources::gateway_api::httproutes::{HttpRoute, HttpRouteRules};
 
 use crate::destination::{self, Destination};
 use crate::findings::Findings;
 use crate::index::{Backends, Index};
+use crate::model::{Models, offers_models};
 use crate::output::ServedRoute;
 pub(crate) use action::proto_duration;
 use matches::Precedence;
+pub(crate) use models::of_listener;
 
 /// What a route table needs to know beside the objects.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) index: &'a Index<'a>,
     pub(crate) backends: &'a Backends,
+    pub(crate) models: &'a Models<'a>,
     /// The Gateway the route is attached to.
     pub(crate) gateway: &'a ObjectKey,
     /// Largest request body that is buffered, in bytes.
@@ -37,6 +42,17 @@ pub(crate) struct Entry {
     pub(crate) route: envoy::Route,
     pub(crate) served: ServedRoute,
     pub(crate) destinations: Vec<Destination>,
+    /// The virtual model among whose targets the `llm` filter chooses before this entry is matched.
+    pub(crate) choice: Option<Choice>,
+}
+
+/// A virtual model with conditions, and the ways it leads.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Choice {
+    pub(crate) source: ObjectKey,
+    /// What clients call it.
+    pub(crate) model: String,
+    pub(crate) targets: Vec<ConditionalTarget>,
 }
 
 /// The order in which Envoy must try routes.
@@ -51,6 +67,7 @@ impl Entry {
         self.route.metadata = None;
         self.served.leads_to = action::REFUSED.to_owned();
         self.destinations.clear();
+        self.choice = None;
         self
     }
 }
@@ -84,13 +101,22 @@ fn rule_entries(
     if rule.session_persistence.is_some() {
         findings.ignored(key, &format!("{path}.sessionPersistence"), "session persistence", "");
     }
-    let references = rule.backend_refs.as_deref().unwrap_or_default();
+    let offers = offers_models(rule);
+    let references = rule.backend_refs.as_deref().filter(|_| offers.is_none()).unwrap_or_default();
     let mut destinations = destination::follow(context, key, &path, references, findings);
     let closed = &context.index.closed;
     let rule_closed =
         closed.whole(key) || rule.name.as_ref().is_some_and(|section| closed.section(key, section));
     // A rule that must not be served as it stands still matches: a wider rule must not get its requests.
     let filters = filters::read(key, &path, rule, findings).filter(|_| !rule_closed);
+    let filters = match offers {
+        Some(Err(problem)) => {
+            let remedy = "correct the rule; it is answered with 500 until then";
+            findings.error(key, &format!("{path}.backendRefs"), problem, remedy);
+            None
+        }
+        _ => filters,
+    };
     if filters.as_ref().is_none_or(filters::Filters::redirects) {
         destinations.clear();
     }
@@ -106,19 +132,25 @@ fn rule_entries(
         let Some(matched) = matches::read(key, &format!("{path}.matches[{m}]"), matcher, findings) else {
             continue;
         };
+        if let (Some(Ok(())), Some(filters)) = (offers, &filters) {
+            let rule = models::Rule { key, rule, filters, matched: &matched, created, index, place };
+            entries.extend(models::of_rule(context, rule, findings));
+            place = entries.len();
+            continue;
+        }
         let actions = match &filters {
             Some(filters) => action::actions(context, key, rule, &matched, filters, &destinations),
-            None => vec![(action::refusal(), None)],
+            None => vec![action::Way::refusal()],
         };
-        for (action, fraction) in actions {
+        for way in actions {
             let mut envoy_match = matched.route_match.clone();
-            envoy_match.runtime_fraction = fraction;
+            envoy_match.runtime_fraction = way.fraction;
             let mut envoy_route = envoy::Route {
                 name: format!("{name}/{index}"),
                 r#match: Some(envoy_match),
-                action: Some(action),
+                action: Some(way.action),
                 request_body_buffer_limit: Some(context.max_body),
-                metadata: action::metadata(&destinations),
+                metadata: action::metadata(&destinations, way.groups),
                 ..envoy::Route::default()
             };
             if let Some(filters) = &filters {
@@ -139,6 +171,7 @@ fn rule_entries(
                     route: name.clone(),
                 },
                 destinations: destinations.clone(),
+                choice: None,
             });
             place += 1;
         }

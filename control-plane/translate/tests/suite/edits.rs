@@ -97,6 +97,36 @@ fn a_rotated_key_changes_the_secret_only() {
 }
 
 #[test]
+fn a_rotated_aws_key_changes_the_filter_that_signs_with_it_only() {
+    let signed = |key: &str| {
+        BASE.replace("Authorization: sk-old", &format!("accessKey: AKIA1, secretKey: {key}"))
+            .replace("openai: {model: gpt-5}", "bedrock: {}")
+            .replace("auth: {secretRef: {name: key}}", "auth: {aws: {secretRef: {name: key}}}")
+    };
+    let objects = |text: String| fixture::objects(&fixture::decode("edit.yaml", &text));
+    let rotated = changes_between(&objects(signed("old")), &objects(signed("new")));
+    assert_eq!(rotated, [(ResourceKind::Extension, '~')].into());
+}
+
+#[test]
+fn a_changed_login_changes_what_is_fetched_only() {
+    let tokens = |text: String| {
+        let objects = fixture::objects(&fixture::decode("edit.yaml", &text));
+        translate(&objects, &Settings::new(Runtime::Wasm { module: "/opt/weir/weir.wasm".into() })).tokens
+    };
+    let login = |secret: &str| {
+        BASE.replace("Authorization: sk-old", &format!("tenantID: t, clientID: c, clientSecret: {secret}"))
+            .replace("openai: {model: gpt-5}", "azure: {resourceName: r, resourceType: OpenAI}")
+            .replace("auth: {secretRef: {name: key}}", "auth: {azure: {secretRef: {name: key}}}")
+    };
+    let (before, after) = (tokens(login("old")), tokens(login("new")));
+    assert!(before.keys().eq(after.keys()) && before.len() == 1);
+    assert_ne!(before, after);
+    let objects = |text: String| fixture::objects(&fixture::decode("edit.yaml", &text));
+    assert_eq!(changes_between(&objects(login("old")), &objects(login("new"))), [].into());
+}
+
+#[test]
 fn an_alias_or_a_model_changes_the_filter_only() {
     let filter: BTreeSet<Change> = [(ResourceKind::Extension, '~')].into();
     assert_eq!(replaced("fast: gpt-5-mini", "fast: gpt-5-nano"), filter);

@@ -10,10 +10,10 @@ use translate::{Delivery, Runtime, Settings, translate};
 use crate::fixture;
 
 /// Where they are on a machine that was set up by `make`, when the environment does not say.
-const ENVOY: &str = "/tmp/ev/lib/python3.11/site-packages/envoy/_bin/envoy";
+pub(crate) const ENVOY: &str = "/tmp/ev/lib/python3.11/site-packages/envoy/_bin/envoy";
 const FILTERS: &str = "/tmp/t-native/release";
 
-fn located(variable: &str, default: &str) -> PathBuf {
+pub(crate) fn located(variable: &str, default: &str) -> PathBuf {
     std::env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from)
 }
 

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
-use envoy_proto::envoy::config::core::v3::{DataSource, data_source};
+use envoy_proto::envoy::config::core::v3::{DataSource, TypedExtensionConfig, data_source};
+use envoy_proto::envoy::extensions::filters::http::aws_request_signing::v3::AwsRequestSigning;
 use envoy_proto::envoy::extensions::transport_sockets::tls::v3::{Secret, secret};
+use envoy_proto::prost_types::Any;
 use envoy_proto::{pack, to_yaml, unpack};
 use resources::Severity;
 use translate::{ResourceKind, Translation, translate};
@@ -78,15 +80,39 @@ fn print(translation: &Translation, refused: &[String]) -> String {
         .map(|r| format!("{} {} {} -> {} [{}]", r.port, r.host, r.matches, r.leads_to, r.route))
         .collect();
     list("routes", &routes);
+    let tokens: Vec<String> = translation
+        .tokens
+        .iter()
+        .map(|(name, token)| format!("{name} [{}] {:?}", token.object, token.source))
+        .collect();
+    list("tokens", &tokens);
     for ((kind, name), resource) in &translation.resources {
         let body = match kind {
             ResourceKind::Secret => pack(&redacted(unpack(&resource.body).unwrap())),
+            ResourceKind::Extension => without_keys(&resource.body),
             _ => resource.body.clone(),
         };
         writeln!(text, "---\n# {kind:?} {name}, from {}", resource.source).unwrap();
         text.push_str(&to_yaml(&body).unwrap());
     }
     text
+}
+
+/// An extension without the AWS keys in it, if there are any.
+fn without_keys(body: &Any) -> Any {
+    let mut extension: TypedExtensionConfig = unpack(body).unwrap();
+    let Ok(mut signing) = unpack::<AwsRequestSigning>(extension.typed_config.as_ref().unwrap()) else {
+        return body.clone();
+    };
+    let provider = signing.credential_provider.as_mut().unwrap();
+    let inline = provider.inline_credential.as_mut().unwrap();
+    for secret in [&mut inline.secret_access_key, &mut inline.session_token] {
+        if !secret.is_empty() {
+            *secret = "[redacted]".to_owned();
+        }
+    }
+    extension.typed_config = Some(pack(&signing));
+    pack(&extension)
 }
 
 /// The secret without what is secret in it, if anything is.

@@ -5,5 +5,7 @@ mod edits;
 mod envoy;
 mod fixture;
 mod golden;
+mod models;
 mod properties;
+mod signing;
 mod speed;

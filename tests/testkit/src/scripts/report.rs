@@ -131,7 +131,7 @@ fn report(outcome: &Outcome) -> String {
     if outcome.route_cache_clears > 0 {
         out.push_str("the route was chosen again\n");
     }
-    for (key, value) in &outcome.filter_state {
+    for (key, value) in &outcome.timeless_filter_state() {
         let _ = writeln!(out, "{key} = {}", String::from_utf8_lossy(value));
     }
     out

@@ -1,0 +1,80 @@
+//! How the `llm` filter's order of clusters reaches the route.
+//!
+//! The native build writes it into dynamic metadata itself. A wasm module cannot: it sets a header, which Envoy's own
+//! `header_to_metadata` turns into that metadata and removes. That filter looks at the route, which is chosen by then
+//! and kept; `set_filter_state` makes the router choose again.
+
+use envoy_proto::envoy::config::core::v3::{
+    SubstitutionFormatString, DataSource, data_source, substitution_format_string,
+};
+use envoy_proto::envoy::config::route::v3::Route;
+use envoy_proto::envoy::extensions::filters::common::set_filter_state::v3::{
+    FilterStateValue, filter_state_value,
+};
+use envoy_proto::envoy::extensions::filters::http::header_to_metadata::v3::{Config as HeaderToMetadata, config};
+use envoy_proto::envoy::extensions::filters::http::set_filter_state::v3::Config as SetFilterState;
+use envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
+    HttpFilter, http_filter,
+};
+use envoy_proto::pack;
+use filter_config::{ORDER_HEADER, ORDER_METADATA, ROUTE_GROUPS};
+
+use crate::settings::{Runtime, Settings};
+
+/// Whether a route leads to several providers.
+pub(super) fn has_several(route: &Route) -> bool {
+    let (namespace, key) = ROUTE_GROUPS;
+    let metadata = route.metadata.as_ref().and_then(|metadata| metadata.filter_metadata.get(namespace));
+    metadata.is_some_and(|fields| fields.fields.contains_key(key))
+}
+
+/// The filters behind the `llm` filter, where some route leads to several providers.
+pub(super) fn filters(settings: &Settings) -> Vec<HttpFilter> {
+    if matches!(settings.runtime, Runtime::Native { .. }) {
+        return Vec::new();
+    }
+    let (namespace, key) = ORDER_METADATA;
+    let to_metadata = HeaderToMetadata {
+        request_rules: vec![config::Rule {
+            header: ORDER_HEADER.to_owned(),
+            on_header_present: Some(config::KeyValuePair {
+                metadata_namespace: namespace.to_owned(),
+                key: key.to_owned(),
+                r#type: config::ValueType::ProtobufValue.into(),
+                encode: config::ValueEncode::Base64.into(),
+                ..config::KeyValuePair::default()
+            }),
+            remove: true,
+            ..config::Rule::default()
+        }],
+        ..HeaderToMetadata::default()
+    };
+    let reroute = SetFilterState {
+        // It must set something; nobody reads it.
+        on_request_headers: vec![FilterStateValue {
+            factory_key: "envoy.string".to_owned(),
+            key: Some(filter_state_value::Key::ObjectKey("weir.order".to_owned())),
+            value: Some(filter_state_value::Value::FormatString(SubstitutionFormatString {
+                format: Some(substitution_format_string::Format::TextFormatSource(DataSource {
+                    specifier: Some(data_source::Specifier::InlineString("settled".to_owned())),
+                    ..DataSource::default()
+                })),
+                ..SubstitutionFormatString::default()
+            })),
+            ..FilterStateValue::default()
+        }],
+        clear_route_cache: true,
+    };
+    vec![
+        filter("envoy.filters.http.header_to_metadata", pack(&to_metadata)),
+        filter("envoy.filters.http.set_filter_state", pack(&reroute)),
+    ]
+}
+
+fn filter(name: &str, config: envoy_proto::prost_types::Any) -> HttpFilter {
+    HttpFilter {
+        name: name.to_owned(),
+        config_type: Some(http_filter::ConfigType::TypedConfig(config)),
+        ..HttpFilter::default()
+    }
+}

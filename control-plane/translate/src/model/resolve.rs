@@ -1,0 +1,182 @@
+//! What a model leads to.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use filter_config::ConditionalTarget;
+use resources::{
+    AgentgatewayModel, BackendTls, FieldExpression, Kind, ModelPolicies, ModelRef, ObjectKey, VirtualModel,
+};
+
+use super::{Leads, Pattern, headers, preset};
+use crate::backend::Backend;
+use crate::destination::{Destination, Target};
+use crate::findings::Findings;
+use crate::index::Index;
+use crate::names;
+use crate::policy::{Effective, From};
+use crate::provider::{self, Provider, Section};
+
+/// The section name of a model's provider. No name of a provider of a backend holds a capital, so what is named after
+/// it is never that of a backend with the model's name.
+const SECTION: &str = "Model";
+
+/// TLS with the system's trusted certificates, for URLs that begin with `https`.
+static SYSTEM_TLS: LazyLock<BackendTls> = LazyLock::new(BackendTls::default);
+
+/// What a usable model leads to.
+pub(super) fn leads(
+    index: &Index<'_>,
+    key: &ObjectKey,
+    model: &AgentgatewayModel,
+    findings: &mut Findings,
+) -> Leads {
+    match &model.spec.virtual_model {
+        None => {
+            let sent = Pattern::read(model.spec.pattern(&key.name));
+            let sent = sent.as_ref().and_then(Pattern::exact);
+            let target = to_provider(provider(index, key, model, sent, findings));
+            Leads::To(vec![Destination { weight: 1, target }])
+        }
+        Some(choice) => virtual_leads(index, key, choice, findings),
+    }
+}
+
+fn virtual_leads(
+    index: &Index<'_>,
+    key: &ObjectKey,
+    choice: &VirtualModel,
+    findings: &mut Findings,
+) -> Leads {
+    let mut target = |kind: &str, place: usize, model: &ModelRef, sent: &Option<String>| {
+        let path = format!("spec.virtualModel.{kind}.targets[{place}]");
+        follow(index, key, &path, model, sent.as_deref(), findings)
+    };
+    if let Some(weighted) = &choice.weighted {
+        let shares = weighted.targets.iter().enumerate().map(|(place, one)| Destination {
+            weight: one.weight.and_then(|weight| u32::try_from(weight).ok()).unwrap_or(1),
+            target: to_provider(target("weighted", place, &one.model_ref, &one.model)),
+        });
+        return Leads::To(shares.collect());
+    }
+    if let Some(failover) = &choice.failover {
+        let mut groups: BTreeMap<i32, Vec<Provider>> = BTreeMap::new();
+        for (place, one) in failover.targets.iter().enumerate() {
+            let provider = target("failover", place, &one.model_ref, &one.model);
+            let group = groups.entry(one.priority).or_default();
+            // The same provider twice in a group is one.
+            group.extend(provider.filter(|new| group.iter().all(|known| known.cluster != new.cluster)));
+        }
+        let groups: Vec<_> = groups.into_values().filter(|group| !group.is_empty()).collect();
+        let target = if groups.is_empty() {
+            Target::Nowhere
+        } else {
+            Target::Backend(Arc::new(Backend { groups, ..Backend::default() }))
+        };
+        return Leads::To(vec![Destination { weight: 1, target }]);
+    }
+    let Some(conditional) = &choice.conditional else { return Leads::Refused };
+    // The name is the one clients use, which `<name>#<index>` extends.
+    let name = index.objects.model(&key.namespace, &key.name).map(|model| model.spec.pattern(&key.name));
+    let name = name.unwrap_or(&key.name);
+    let ways = conditional.targets.iter().enumerate().map(|(place, one)| {
+        let way = ConditionalTarget { when: one.when.clone(), name: format!("{name}#{place}") };
+        let target = to_provider(target("conditional", place, &one.model_ref, &one.model));
+        (way, Destination { weight: 1, target })
+    });
+    Leads::Conditional(ways.collect())
+}
+
+fn to_provider(provider: Option<Provider>) -> Target {
+    match provider {
+        Some(provider) => {
+            Target::Backend(Arc::new(Backend { groups: vec![vec![provider]], ..Backend::default() }))
+        }
+        None => Target::Nowhere,
+    }
+}
+
+/// The provider behind one target of a virtual model; `None` when there is none, which has then been reported.
+fn follow(
+    index: &Index<'_>,
+    from: &ObjectKey,
+    path: &str,
+    reference: &ModelRef,
+    sent: Option<&str>,
+    findings: &mut Findings,
+) -> Option<Provider> {
+    let field = format!("{path}.modelRef");
+    let key = crate::objects::key(Kind::AgentgatewayModel, &from.namespace, &reference.name);
+    let Some(model) = index.objects.model(&key.namespace, &key.name) else {
+        let absence = index.objects.absence(&key);
+        findings.error(from, &field, absence.message, absence.remedy);
+        return None;
+    };
+    if model.spec.virtual_model.is_some() {
+        let message = format!("{key} is a virtual model itself");
+        findings.error(from, &field, message, "refer to a model with a provider");
+        return None;
+    }
+    let pattern = Pattern::read(model.spec.pattern(&key.name))?;
+    let Some(sent) = sent.or(pattern.exact()) else {
+        let message = format!("{key} serves any model {pattern}, and the target does not say which");
+        findings.error(from, &format!("{path}.model"), message, "name the model to send");
+        return None;
+    };
+    provider(index, &key, model, Some(sent), findings)
+}
+
+/// The provider of a model with a provider. `sent` is the model it is asked for, `None` for the one the client names.
+fn provider(
+    index: &Index<'_>,
+    key: &ObjectKey,
+    model: &AgentgatewayModel,
+    sent: Option<&str>,
+    findings: &mut Findings,
+) -> Option<Provider> {
+    let spec = &model.spec;
+    let of = preset::provider_of(spec, sent)?;
+    let policies = spec.policies.as_ref();
+    if let Some(changes) = policies.and_then(|policies| policies.headers.as_ref())
+        && !headers::check(key, changes, findings)
+    {
+        return None;
+    }
+    let tls = policies.and_then(|policies| policies.tls.as_ref());
+    let implied = (of.tls == Some(true)).then(|| &*SYSTEM_TLS);
+    let effective = Effective {
+        auth: from(key, "auth", policies.and_then(|policies| policies.auth.as_ref())),
+        tls: from(key, "tls", tls.or(implied)),
+        health: from(key, "health", policies.and_then(|policies| policies.health.as_ref())),
+        ..Effective::default()
+    };
+    let section = Section { name: SECTION, path: "spec", repeated: None };
+    let mut provider = provider::resolve(index, key, section, &of.provider, &effective, findings)?;
+    if let Some(filter) = &mut provider.filter {
+        if let Some(name) = of.name {
+            name.clone_into(&mut filter.name);
+        }
+        filter.policy.transformations.extend(expressions(policies, |policies| &policies.transformations));
+        filter
+            .policy
+            .final_transformations
+            .extend(expressions(policies, |policies| &policies.final_transformations));
+    }
+    // The cluster of a backend's provider ends with the fingerprint of its destination.
+    let fingerprint =
+        provider.cluster.rsplit_once('~').map(|(_, fingerprint)| fingerprint).unwrap_or_default();
+    provider.cluster = names::model_cluster(&key.namespace, &key.name, sent, fingerprint);
+    Some(provider)
+}
+
+fn from<'a, T>(key: &ObjectKey, field: &str, value: Option<&'a T>) -> Option<From<'a, T>> {
+    value.map(|value| From { value, object: key.clone(), path: format!("spec.policies.{field}") })
+}
+
+fn expressions(
+    policies: Option<&ModelPolicies>,
+    list: impl Fn(&ModelPolicies) -> &Option<Vec<FieldExpression>>,
+) -> BTreeMap<String, String> {
+    let all = policies.into_iter().flat_map(|policies| list(policies).iter().flatten());
+    all.map(|one| (one.field.clone(), one.expression.clone())).collect()
+}
