@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of Cargo.toml for a while: fuzz/smoke.sh [SECONDS PER TARGET, default 10]
+# Runs every fuzz target of Cargo.toml for a while: fuzz/smoke.sh [SECONDS PER TARGET, default 8]
 #
 # Works on a copy of the committed corpus, so nothing under fuzz/corpus changes. Exits non-zero if a target does not
 # build, crashes, or has no corpus; the crashing input is then in fuzz/artifacts/<target>/.
 set -euo pipefail
 
-seconds="${1:-10}"
+seconds="${1:-8}"
 if ! [[ "$seconds" =~ ^[1-9][0-9]*$ ]]; then
     echo "usage: fuzz/smoke.sh [seconds per target, a positive whole number]" >&2
     exit 2

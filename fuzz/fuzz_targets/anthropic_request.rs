@@ -1,7 +1,7 @@
 //! Requests of Anthropic clients.
 //!
 //! Holds: no panic; what is decoded is encoded as valid JSON that is a request of its dialect, or refused, and the
-//! same each time, for models of several generations.
+//! same each time, for models of several generations of every provider.
 
 #![no_main]
 #![forbid(unsafe_code)]

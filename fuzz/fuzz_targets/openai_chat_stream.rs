@@ -1,6 +1,6 @@
-//! Streams of OpenAI providers. The input is the stream itself, so that corpus files are readable event streams.
+//! Streams of OpenAI chat providers. The input is the stream itself, so that corpus files are readable.
 //!
-//! Holds: no panic; the outcome does not depend on the split; what comes out keeps to the grammar of either dialect
+//! Holds: no panic; the outcome does not depend on the split; what comes out keeps to the grammar of every dialect
 //! and ends, be it in an error.
 
 #![no_main]

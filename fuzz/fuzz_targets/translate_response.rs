@@ -1,7 +1,7 @@
-//! Whole answers and errors, of and for both dialects.
+//! Whole answers and errors, of and for every dialect.
 //!
-//! Holds: no panic; an answer that is decoded is encoded as an answer of either dialect, whole and told as a stream;
-//! any body gives an error of either dialect.
+//! Holds: no panic; an answer that is decoded is encoded as an answer of every dialect, whole and told as a stream;
+//! any body gives an error of every dialect.
 
 #![no_main]
 #![forbid(unsafe_code)]

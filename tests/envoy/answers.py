@@ -1,9 +1,15 @@
-"""What OpenAI and Anthropic answer, as Python values and event streams: the fixtures of the suite."""
+"""What providers answer, as Python values and event streams: the fixtures of the suite. Those of OpenAI's chat
+completions and of Anthropic are here, the others in `responses_answers`, `gemini_answers` and `bedrock_answers`."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
+
+import aws_event_stream
+import bedrock_answers
+import gemini_answers
+import responses_answers
 
 # Usage the ready-made answers report, in the terms of Weir's record.
 USAGE = {"input": 9, "cache_read": 4, "output": 5}
@@ -15,11 +21,21 @@ def compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-def text(dialect: str, text: str = TEXT, model: str = "m", stop: str | None = None) -> dict[str, Any]:
+# Stop reasons of Anthropic; everywhere here they are named in OpenAI's words.
+ANTHROPIC_STOPS = {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens"}
+
+
+def text(dialect: str, text: str = TEXT, model: str = "m", stop: str = "stop") -> dict[str, Any]:
     """A complete answer of text."""
     if dialect == "openai":
-        return openai_message({"role": "assistant", "content": text, "refusal": None}, stop or "stop", model)
-    return anthropic_message([{"type": "text", "text": text}], stop or "end_turn", model)
+        return openai_message({"role": "assistant", "content": text, "refusal": None}, stop, model)
+    if dialect == "responses":
+        return responses_answers.response([responses_answers.message(text)], model, stop)
+    if dialect == "gemini":
+        return gemini_answers.answer([{"text": text}], model, stop)
+    if dialect == "bedrock":
+        return bedrock_answers.answer([{"text": text}], stop)
+    return anthropic_message([{"type": "text", "text": text}], ANTHROPIC_STOPS[stop], model)
 
 
 def tools(dialect: str, *calls: tuple[str, str, dict[str, Any]], model: str = "m") -> dict[str, Any]:
@@ -34,6 +50,16 @@ def tools(dialect: str, *calls: tuple[str, str, dict[str, Any]], model: str = "m
             ],
         }
         return openai_message(message, "tool_calls", model)
+    if dialect == "responses":
+        items = [
+            responses_answers.call(index, id, name, compact(arguments))
+            for index, (id, name, arguments) in enumerate(calls)
+        ]
+        return responses_answers.response(items, model, "tool_calls")
+    if dialect == "gemini":
+        return gemini_answers.answer([gemini_answers.call(*call) for call in calls], model, "tool_calls")
+    if dialect == "bedrock":
+        return bedrock_answers.answer([bedrock_answers.call(*call) for call in calls], "tool_calls")
     blocks = [
         {"type": "tool_use", "id": id, "name": name, "input": arguments} for id, name, arguments in calls
     ]
@@ -153,18 +179,24 @@ def text_stream(
     dialect: str,
     pieces: tuple[str, ...] = ("Hello, ", "Zü", "rich!"),
     model: str = "m",
-    stop: str | None = None,
+    stop: str = "stop",
 ) -> list[bytes]:
     """A whole stream of text."""
     if dialect == "openai":
-        return openai_stream(*({"content": piece} for piece in pieces), finish=stop or "stop", model=model)
+        return openai_stream(*({"content": piece} for piece in pieces), finish=stop, model=model)
+    if dialect == "responses":
+        return responses_answers.stream(pieces, (), model, stop)
+    if dialect == "gemini":
+        return gemini_answers.stream(pieces, (), model, stop)
+    if dialect == "bedrock":
+        return bedrock_answers.stream(pieces, (), stop)
     deltas = [{"type": "text_delta", "text": piece} for piece in pieces]
     block = anthropic_block(0, {"type": "text", "text": ""}, *deltas)
     return [
         anthropic_start(model),
         anthropic_event({"type": "ping"}),
         *block,
-        *anthropic_end(stop or "end_turn"),
+        *anthropic_end(ANTHROPIC_STOPS[stop]),
     ]
 
 
@@ -181,6 +213,13 @@ def tool_stream(
                 {"tool_calls": [{"index": index, "function": {"arguments": part}}]} for part in fragments
             ]
         return openai_stream(*deltas, finish="tool_calls", model=model)
+    said = (text,) if text else None
+    if dialect == "responses":
+        return responses_answers.stream(said, calls, model, "tool_calls")
+    if dialect == "gemini":
+        return gemini_answers.stream(said, calls, model, "tool_calls")
+    if dialect == "bedrock":
+        return bedrock_answers.stream(said, calls, "tool_calls")
     events = [anthropic_start(model)]
     first = 0
     if text:
@@ -226,17 +265,44 @@ ANTHROPIC_ERRORS = {
     413: "request_too_large",
     429: "rate_limit_error",
     500: "api_error",
+    503: "overloaded_error",
     529: "overloaded_error",
 }
 
 
 def error(dialect: str, status: int, message: str = "The provider says no.") -> dict[str, Any]:
     """An error body of the provider."""
-    if dialect == "openai":
+    if dialect == "gemini":
+        return gemini_answers.error(status, message)
+    if dialect == "bedrock":
+        return bedrock_answers.error(message)
+    if dialect in ("openai", "responses"):
         kind, code = OPENAI_ERRORS.get(status, ("server_error", None))
         return {"error": {"message": message, "type": kind, "param": None, "code": code}}
     kind = ANTHROPIC_ERRORS.get(status, "api_error")
     return {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_1"}
+
+
+def error_headers(dialect: str, status: int) -> dict[str, str]:
+    """Headers that belong to an error of the provider."""
+    if dialect == "bedrock":
+        return {"x-amzn-errortype": bedrock_answers.ERRORS.get(status, "InternalServerException")}
+    return {}
+
+
+def error_event(dialect: str, status: int, message: str, place: int = 0) -> bytes:
+    """An error in a stream, as its event number `place`."""
+    if dialect == "openai":
+        return openai_event(error("openai", status, message))
+    if dialect == "responses":
+        value = {"type": "error", "sequence_number": place, "code": "server_error", "message": message}
+        value["param"] = None
+        return f"event: error\ndata: {compact(value)}\n\n".encode()
+    if dialect == "gemini":
+        return gemini_answers.event(gemini_answers.error(status, message))
+    if dialect == "bedrock":
+        return aws_event_stream.exception("serviceUnavailableException", message)
+    return anthropic_event(error("anthropic", status, message))
 
 
 HTML = b"<html><head><title>502</title></head><body><h1>Bad gateway at internal-lb-7</h1></body></html>"

@@ -17,8 +17,15 @@ from weir import WEIR, Gateway
 
 RUNTIMES = ("wasm", "native")
 
-# The keys the shared gateway is configured with.
-KEYS = {"openai": "configured-openai-key", "anthropic": "configured-anthropic-key"}
+# The keys the shared gateway is configured with, by the kind of provider; Bedrock's pair is `AWS`.
+KEYS = {
+    "openai": "configured-openai-key",
+    "anthropic": "configured-anthropic-key",
+    "gemini": "configured-gemini-key",
+    "vertex": "configured-vertex-token",
+    "azure": "configured-azure-key",
+}
+AWS = ("AKIDCONFIGURED", "configured-aws-secret")
 
 
 @pytest.fixture(scope="session", params=RUNTIMES)
@@ -67,42 +74,9 @@ def gateway(
     """The gateway most tests share: a route for every backend, under the backend's name."""
     gateway = Gateway(tmp_path_factory.mktemp(f"shared-{runtime}") / "config", runtime)
     gateway.write("gateway.yaml", m.dump(m.gateway_class(), m.gateway(gateway.port)))
-    gateway.write("keys.yaml", m.dump(*(m.secret(name, key) for name, key in KEYS.items())))
-    port = scripted.port
-    backends = [
-        m.backend("openai", m.provider("openai", port), key="openai"),
-        m.backend("anthropic", m.provider("anthropic", port), key="anthropic"),
-        # No `auth`: the client's own key is passed on.
-        m.backend("open-openai", m.provider("openai", port)),
-        m.backend("open-anthropic", m.provider("anthropic", port)),
-        m.backend("fixed", m.provider("openai", port, model="gpt-fixed"), key="openai"),
-        m.backend("aliased-openai", m.provider("openai", port), key="openai", aliases=ALIASES),
-        m.backend("aliased-anthropic", m.provider("anthropic", port), key="anthropic", aliases=ALIASES),
-        m.backend("refused-openai", m.provider("openai", closed_port), key="openai"),
-        m.backend("refused-anthropic", m.provider("anthropic", closed_port), key="anthropic"),
-        m.groups(
-            "failover",
-            [m.with_key(m.provider("openai", port, prefix="/first/v1"), "openai")],
-            [
-                m.with_key(
-                    m.provider("anthropic", port, model="claude-second", prefix="/second/v1"), "anthropic"
-                )
-            ],
-        ),
-        m.groups(
-            "failover-back",
-            [m.with_key(m.provider("anthropic", port, prefix="/first/v1"), "anthropic")],
-            [m.with_key(m.provider("openai", port, prefix="/second/v1"), "openai")],
-        ),
-        m.groups(
-            "failover-refused",
-            [m.with_key(m.provider("anthropic", closed_port), "anthropic")],
-            [m.with_key(m.provider("openai", port, model="gpt-second", prefix="/second/v1"), "openai")],
-        ),
-        m.custom("own", "models", 8000, "Completions", "Messages"),
-        m.backend("demo-openai", m.provider("openai", demo_port), key="openai"),
-        m.backend("demo-anthropic", m.provider("anthropic", demo_port), key="anthropic"),
-    ]
+    secrets = [m.secret(name, key) for name, key in KEYS.items()]
+    gateway.write("keys.yaml", m.dump(*secrets, m.aws_secret("bedrock", *AWS)))
+    backends = all_backends(scripted.port, closed_port, demo_port)
     routes = [
         m.route(name, m.rule(name, path=f"/{name}")) for name in (b["metadata"]["name"] for b in backends)
     ]
@@ -113,14 +87,53 @@ def gateway(
         hostname="models.test",
     )
     gateway.write("backends.yaml", m.dump(*backends))
-    gateway.write("service.yaml", m.dump(*m.service("models", 8000, port)))
+    gateway.write("service.yaml", m.dump(*m.service("models", 8000, scripted.port)))
     gateway.write("routes.yaml", m.dump(*routes, by_model))
     gateway.start()
     yield gateway
     gateway.stop()
 
 
-ALIASES = {"fast": "provider-small", "team-*": "provider-large"}
+ALIASES = {"fast": "gemini-small", "team-*": "gemini-large"}
+
+
+def providers(port: int) -> list[tuple[str, dict[str, object], str]]:
+    """What the shared gateway leads to: name of the backend, provider, name of its key."""
+    return [
+        ("openai", m.provider("openai", port), "openai"),
+        ("completions", m.speaking(port, "Completions"), "openai"),
+        ("responses", m.speaking(port, "Responses"), "openai"),
+        ("anthropic", m.provider("anthropic", port), "anthropic"),
+        ("gemini", m.elsewhere(port, gemini={}), "gemini"),
+        ("vertex", m.elsewhere(port, vertexai={"projectId": "acme"}), "vertex"),
+        ("bedrock", m.elsewhere(port, bedrock={"region": "eu-west-1"}), "bedrock"),
+    ]
+
+
+def all_backends(port: int, closed_port: int, demo_port: int) -> list[dict[str, object]]:
+    """The backends of the shared gateway."""
+    plain = [m.backend(name, entry, key=key) for name, entry, key in providers(port)]
+    aliased = [
+        m.backend(f"aliased-{name}", entry, key=key, aliases=ALIASES) for name, entry, key in providers(port)
+    ]
+    refused = [m.backend(f"refused-{name}", entry, key=key) for name, entry, key in providers(closed_port)]
+    # No `auth`: the client's own key is passed on.
+    own_key = [
+        m.backend(f"open-{name}", entry)
+        for name, entry, _ in providers(port)
+        if name not in ("vertex", "bedrock")
+    ]
+    return [
+        *plain,
+        *aliased,
+        *refused,
+        *own_key,
+        m.backend("fixed", m.provider("openai", port, model="gpt-fixed"), key="openai"),
+        m.custom("own", "models", 8000, "Completions", "Messages"),
+        m.backend("demo-openai", m.provider("openai", demo_port), key="openai"),
+        m.backend("demo-completions", m.speaking(demo_port, "Completions"), key="openai"),
+        m.backend("demo-anthropic", m.provider("anthropic", demo_port), key="anthropic"),
+    ]
 
 
 @pytest.fixture

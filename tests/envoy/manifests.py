@@ -53,9 +53,35 @@ def provider(kind: str, port: int, model: str | None = None, prefix: str | None 
     return entry
 
 
+def elsewhere(port: int, model: str | None = None, **settings: Any) -> dict[str, Any]:
+    """A provider of any kind (`bedrock={…}`) at a port of this machine."""
+    [(kind, fields)] = settings.items()
+    if model:
+        fields = fields | {"model": model}
+    return {kind: fields, "host": "127.0.0.1", "port": port}
+
+
+def speaking(port: int, *formats: str) -> dict[str, Any]:
+    """A provider of one's own at a port of this machine (Completions, Responses, Messages, …)."""
+    return elsewhere(port, custom={"formats": [{"type": format} for format in formats]})
+
+
+def aws_secret(name: str, access_key: str, secret_key: str, token: str | None = None) -> dict[str, Any]:
+    entries = {"accessKey": access_key, "secretKey": secret_key}
+    if token:
+        entries["sessionToken"] = token
+    return secret(name, "") | {"stringData": entries}
+
+
 def with_key(entry: dict[str, Any], key: str) -> dict[str, Any]:
     """A provider of a group, with a key of its own."""
-    return entry | {"policies": {"auth": {"secretRef": {"name": key}}}}
+    return entry | {"policies": {"auth": auth(entry, key)}}
+
+
+def auth(entry: dict[str, Any], key: str) -> dict[str, Any]:
+    """How a key of a Secret is used for a provider: Bedrock's signs requests."""
+    reference = {"secretRef": {"name": key}}
+    return {"aws": reference} if "bedrock" in entry else reference
 
 
 def backend(
@@ -67,9 +93,9 @@ def backend(
 ) -> dict[str, Any]:
     """A backend of one provider."""
     if key:
-        policies["auth"] = {"secretRef": {"name": key}}
+        policies["auth"] = auth(entry, key)
     if aliases:
-        policies["ai"] = {"modelAliases": aliases}
+        policies["ai"] = policies.get("ai", {}) | {"modelAliases": aliases}
     spec: dict[str, Any] = {"ai": {"provider": entry}}
     if policies:
         spec["policies"] = policies
@@ -161,4 +187,16 @@ def body_limit(size: str, gateway: str = "ai") -> dict[str, Any]:
             "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": gateway}],
             "frontend": {"http": {"maxBufferSize": size}},
         },
+    }
+
+
+def policy(name: str, kind: str, target: str, **spec: Any) -> dict[str, Any]:
+    """A policy for a Gateway, HTTPRoute or AgentgatewayBackend."""
+    group = "agentgateway.dev" if kind == "AgentgatewayBackend" else "gateway.networking.k8s.io"
+    reference = {"group": group, "kind": kind, "name": target}
+    return {
+        "apiVersion": AGENTGATEWAY,
+        "kind": "AgentgatewayPolicy",
+        "metadata": {"name": name},
+        "spec": {"targetRefs": [reference], **spec},
     }

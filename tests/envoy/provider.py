@@ -1,4 +1,4 @@
-"""A scripted stand-in for OpenAI and Anthropic, with every byte under the test's control.
+"""A scripted stand-in for every provider, with every byte under the test's control.
 
 It is an HTTP/1.1 server on raw sockets: a test says what goes out, in which pieces, and what has to happen
 before the next piece does (a `Gate`, never a pause). It keeps every request and knows when the gateway
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import struct
 import threading
@@ -19,10 +20,16 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 import answers
+import aws_event_stream
 
 Script = Callable[["Connection", "Request"], Awaitable[None]]
+
+
+# `…/models/M:method` of Google, `/model/M/method` of Bedrock.
+MODEL_IN_PATH = re.compile(r"/models?/([^/?]+?)(?::[A-Za-z]+|/[a-z-]+)(?:\?|$)")
 
 
 class Closed(Exception):
@@ -52,10 +59,36 @@ class Request:
 
     @property
     def model(self) -> str | None:
+        """The model asked for, in the path or the body."""
+        if found := MODEL_IN_PATH.search(self.path):
+            return unquote(found[1])
         try:
             return self.json.get("model")
         except (ValueError, AttributeError):
             return None
+
+    @property
+    def dialect(self) -> str:
+        """What the path is for, as far as chat is concerned."""
+        path = self.path.split("?")[0]
+        if path.endswith(("/messages", ":rawPredict", ":streamRawPredict")):
+            return "anthropic"
+        if path.endswith("/responses"):
+            return "responses"
+        if path.endswith((":generateContent", ":streamGenerateContent")):
+            return "gemini"
+        return "bedrock" if path.endswith(("/converse", "/converse-stream")) else "openai"
+
+    @property
+    def streamed(self) -> bool:
+        """A stream is asked for, in the path or the body."""
+        path = self.path.split("?")[0]
+        if path.endswith((":streamGenerateContent", ":streamRawPredict", "/converse-stream")):
+            return True
+        try:
+            return bool(self.json.get("stream"))
+        except (ValueError, AttributeError):
+            return False
 
 
 class Gate:
@@ -295,16 +328,11 @@ class Provider:
 
 async def usual(connection: Connection, request: Request) -> None:
     """A complete, ordinary answer in the dialect of the path."""
-    dialect = "anthropic" if request.path.split("?")[0].endswith("/messages") else "openai"
-    try:
-        asked = request.json
-    except ValueError:
-        asked = {}
-    model = asked.get("model", "none")
-    if asked.get("stream"):
-        await stream(answers.text_stream(dialect, model=model))(connection, request)
+    model = request.model or "none"
+    if request.streamed:
+        await stream(answers.text_stream(request.dialect, model=model))(connection, request)
     else:
-        await reply(answers.text(dialect, model=model))(connection, request)
+        await reply(answers.text(request.dialect, model=model))(connection, request)
 
 
 def reply(
@@ -337,15 +365,17 @@ def stream(
     headers: dict[str, str] | None = None,
     end: str = "complete",
 ) -> Script:
-    """An event stream in the pieces given, waiting at each gate. `end`: `complete` ends the chunked body,
+    """An event stream in the pieces given, in the form the path asks for, waiting at each gate. `end`: `complete` ends the chunked body,
     `close` and `reset` break the connection before its end, `open` leaves it open until the gateway closes
     it."""
     flat: list[bytes | Gate] = []
     for piece in pieces:
         flat.extend(piece if isinstance(piece, list) else [piece])
 
-    async def script(connection: Connection, _: Request) -> None:
-        fields = [("content-type", "text/event-stream; charset=utf-8"), ("transfer-encoding", "chunked")]
+    async def script(connection: Connection, request: Request) -> None:
+        binary = request.path.endswith("/converse-stream")
+        kind = aws_event_stream.CONTENT_TYPE if binary else "text/event-stream; charset=utf-8"
+        fields = [("content-type", kind), ("transfer-encoding", "chunked")]
         await connection.head(status, fields + list((headers or {}).items()))
         for piece in flat:
             if isinstance(piece, Gate):

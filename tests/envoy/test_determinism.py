@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -14,42 +15,22 @@ from dialects import PAIRS
 from provider import Provider
 from weir import Gateway
 
-TOOLS = {
-    "openai": [
-        {
-            "type": "function",
-            "function": {
-                "name": name,
-                "parameters": {
-                    "type": "object",
-                    "properties": {"z": {"type": "string"}, "a": {"type": "number"}},
-                    "required": ["z"],
-                },
-            },
-        }
-        for name in ("zeta", "alpha", "mid")
-    ],
-    "anthropic": [
-        {
-            "name": name,
-            "input_schema": {
-                "type": "object",
-                "properties": {"z": {"type": "string"}, "a": {"type": "number"}},
-                "required": ["z"],
-            },
-        }
-        for name in ("zeta", "alpha", "mid")
-    ],
+SCHEMA = {
+    "type": "object",
+    "properties": {"z": {"type": "string"}, "a": {"type": "number"}},
+    "required": ["z"],
 }
 
-HISTORY = {
+PIXEL = "iVBORw0KGgo="
+
+HISTORY: dict[str, Any] = {
     "openai": [
         {"role": "system", "content": "Be brief."},
         {
             "role": "user",
             "content": [
                 {"type": "text", "text": "Zürich?"},
-                {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
+                {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}},
             ],
         },
         {
@@ -72,7 +53,10 @@ HISTORY = {
             "role": "user",
             "content": [
                 {"type": "text", "text": "Zürich?"},
-                {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}},
+                {
+                    "type": "image",
+                    "source": {"type": "base64", "media_type": "image/png", "data": PIXEL},
+                },
             ],
         },
         {
@@ -91,7 +75,65 @@ HISTORY = {
             ],
         },
     ],
+    "responses": [
+        {
+            "role": "user",
+            "content": [
+                {"type": "input_text", "text": "Zürich?"},
+                {"type": "input_image", "image_url": f"data:image/png;base64,{PIXEL}", "detail": "auto"},
+            ],
+        },
+        {"role": "assistant", "content": [{"type": "output_text", "text": "Looking.", "annotations": []}]},
+        {"type": "function_call", "call_id": "a", "name": "zeta", "arguments": '{"z":"x","a":1.50}'},
+        {"type": "function_call", "call_id": "b", "name": "alpha", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "b", "output": "2"},
+        {"type": "function_call_output", "call_id": "a", "output": "1"},
+    ],
+    "gemini": [
+        {
+            "role": "user",
+            "parts": [{"text": "Zürich?"}, {"inlineData": {"mimeType": "image/png", "data": PIXEL}}],
+        },
+        {
+            "role": "model",
+            "parts": [
+                {"text": "Looking."},
+                {"functionCall": {"name": "zeta", "args": {"z": "x", "a": 1.5}}},
+                {"functionCall": {"name": "alpha", "args": {}}},
+            ],
+        },
+        {
+            "role": "user",
+            "parts": [
+                {"functionResponse": {"name": "alpha", "response": {"output": "2"}}},
+                {"functionResponse": {"name": "zeta", "response": {"output": "1"}}},
+            ],
+        },
+    ],
+    "bedrock": [
+        {
+            "role": "user",
+            "content": [{"text": "Zürich?"}, {"image": {"format": "png", "source": {"bytes": PIXEL}}}],
+        },
+        {
+            "role": "assistant",
+            "content": [
+                {"text": "Looking."},
+                {"toolUse": {"toolUseId": "a", "name": "zeta", "input": {"z": "x", "a": 1.5}}},
+                {"toolUse": {"toolUseId": "b", "name": "alpha", "input": {}}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"toolResult": {"toolUseId": "b", "content": [{"text": "2"}]}},
+                {"toolResult": {"toolUseId": "a", "content": [{"text": "1"}]}},
+            ],
+        },
+    ],
 }
+
+CONVERSATION = {"responses": "input", "gemini": "contents"}
 
 REPEATS = 100
 
@@ -99,10 +141,12 @@ REPEATS = 100
 seen: dict[tuple[str, str], bytes] = {}
 
 
-@pytest.mark.parametrize(("dialect", "upstream"), PAIRS, ids=[f"{c}-to-{u}" for c, u in PAIRS])
+@pytest.mark.parametrize(("dialect", "upstream"), PAIRS, ids=dialects.ids(PAIRS))
 def test_t09_same_bytes(gateway: Gateway, provider: Provider, dialect: str, upstream: str) -> None:
-    body = json.dumps(dialects.request(dialect, messages=HISTORY[dialect], tools=TOOLS[dialect])).encode()
-    url = f"{gateway.base}/aliased-{upstream}{dialects.PATHS[dialect]}"
+    field = CONVERSATION.get(dialect, "messages")
+    offered = dialects.tools(dialect, "zeta", "alpha", "mid", schema=SCHEMA)
+    body = json.dumps(dialects.request(dialect, **{field: HISTORY[dialect]}, **offered)).encode()
+    url = f"{gateway.base}/aliased-{dialects.backend(dialect, upstream)}{dialects.path(dialect)}"
     sent = dialects.headers(dialect) | {"content-type": "application/json"}
 
     def connection(_: int) -> None:

@@ -123,7 +123,7 @@ def test_the_key_is_not_in_the_config_dump(translating: Example) -> None:
     assert "anthropic-key" in dump and KEY["ANTHROPIC_API_KEY"] not in dump
 
 
-@pytest.mark.parametrize("dialect", dialects.DIALECTS)
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
 def test_counting_changes_nothing(
     counting: Example, provider: Provider, dialect: str, streamed: bool

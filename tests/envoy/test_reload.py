@@ -54,7 +54,7 @@ class Load:
         await asyncio.gather(*(self._client(number) for number in range(CONNECTIONS)))
 
     async def _client(self, number: int) -> None:
-        dialect = dialects.DIALECTS[number % 2]
+        dialect = ("openai", "anthropic")[number % 2]
         streamed = number % 4 >= 2
         body = dialects.request(dialect, stream=streamed)
         url = f"{self.gateway.base}/steady{dialects.PATHS[dialect]}"

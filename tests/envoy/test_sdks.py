@@ -13,7 +13,8 @@ import pytest
 import dialects
 from weir import Gateway
 
-UPSTREAMS = pytest.mark.parametrize("upstream", dialects.DIALECTS)
+# What the demo provider speaks.
+UPSTREAMS = pytest.mark.parametrize("upstream", ["openai", "anthropic"])
 streamed = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}

@@ -12,20 +12,15 @@ import event_stream
 from dialects import PAIRS, Client
 from provider import Provider, reply, stream
 
-pairs = pytest.mark.parametrize(("dialect", "upstream"), PAIRS, ids=[f"{c}-to-{u}" for c, u in PAIRS])
+pairs = pytest.mark.parametrize(("dialect", "upstream"), PAIRS, ids=dialects.ids(PAIRS))
 streamed = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
 
 CALLS = [("call_1", "weather", {"city": "Zürich"}), ("call_2", "time", {})]
 FRAGMENTS = [("call_1", "weather", ['{"ci', 'ty":"Z', 'ürich"}']), ("call_2", "time", [])]
 
-OPENAI_TOOLS = [
-    {"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": {}}}}
-    for name in ("weather", "time")
-]
-ANTHROPIC_TOOLS = [
-    {"name": name, "input_schema": {"type": "object", "properties": {}}} for name in ("weather", "time")
-]
-TOOLS = {"openai": OPENAI_TOOLS, "anthropic": ANTHROPIC_TOOLS}
+TOOLS = {dialect: dialects.tools(dialect, "weather", "time") for dialect in dialects.DIALECTS}
+OPENAI_TOOLS = TOOLS["openai"]["tools"]
+ANTHROPIC_TOOLS = TOOLS["anthropic"]["tools"]
 
 
 @pairs
@@ -37,30 +32,78 @@ def test_parallel_calls_reach_the_client(
         provider.then(stream(answers.tool_stream(upstream, *FRAGMENTS, text="Let me look.")))
     else:
         provider.then(reply(answers.tools(upstream, *CALLS)))
-    answer = dialects.read(dialect, client.ask(dialect, upstream, tools=TOOLS[dialect], stream=streamed))
+    answer = dialects.read(dialect, client.ask(dialect, upstream, stream=streamed, **TOOLS[dialect]))
     assert answer.stop == "tool_calls"
     found = [(id, name, json.loads(arguments or "{}")) for id, name, arguments in answer.calls]
     assert found == CALLS
     if streamed:
         assert answer.text == "Let me look."
-    assert len(provider.last.json["tools"]) == 2
+    assert dialects.offered(upstream, provider.last.json) == ["weather", "time"]
 
 
-@pytest.mark.parametrize(
-    ("choice", "expected"),
-    [
-        ("auto", {"type": "auto"}),
-        ("required", {"type": "any"}),
-        ("none", {"type": "none"}),
-        ({"type": "function", "function": {"name": "time"}}, {"type": "tool", "name": "time"}),
-    ],
-    ids=["auto", "required", "none", "named"],
-)
-def test_forced_choice(client: Client, provider: Provider, choice: object, expected: dict) -> None:
-    client.ask("openai", "anthropic", tools=OPENAI_TOOLS, tool_choice=choice)
-    assert provider.last.json["tool_choice"] == expected
-    client.ask("anthropic", "openai", tools=ANTHROPIC_TOOLS, tool_choice=expected)
-    assert provider.last.json["tool_choice"] == choice
+# What each dialect writes for: the model decides, it must call, it must not, it must call `time`. Bedrock has no
+# word for the third: the tools are left out there.
+CHOICES: dict[str, tuple[dict, dict, dict | None, dict]] = {
+    "openai": (
+        {"tool_choice": "auto"},
+        {"tool_choice": "required"},
+        {"tool_choice": "none"},
+        {"tool_choice": {"type": "function", "function": {"name": "time"}}},
+    ),
+    "responses": (
+        {"tool_choice": "auto"},
+        {"tool_choice": "required"},
+        {"tool_choice": "none"},
+        {"tool_choice": {"type": "function", "name": "time"}},
+    ),
+    "anthropic": (
+        {"tool_choice": {"type": "auto"}},
+        {"tool_choice": {"type": "any"}},
+        {"tool_choice": {"type": "none"}},
+        {"tool_choice": {"type": "tool", "name": "time"}},
+    ),
+    "gemini": tuple(
+        {"toolConfig": {"functionCallingConfig": config}}
+        for config in (
+            {"mode": "AUTO"},
+            {"mode": "ANY"},
+            {"mode": "NONE"},
+            {"mode": "ANY", "allowedFunctionNames": ["time"]},
+        )
+    ),
+    "bedrock": (
+        {"toolChoice": {"auto": {}}},
+        {"toolChoice": {"any": {}}},
+        None,
+        {"toolChoice": {"tool": {"name": "time"}}},
+    ),
+}
+CHOICE_NAMES = ("auto", "required", "none", "named")
+
+
+@pairs
+def test_forced_choice(client: Client, provider: Provider, dialect: str, upstream: str) -> None:
+    for place, choice in enumerate(CHOICES[dialect]):
+        if choice is None:
+            continue
+        fields = TOOLS[dialect] | choice
+        if dialect == "bedrock":
+            fields = {"toolConfig": TOOLS[dialect]["toolConfig"] | choice}
+        # Not every model of Bedrock can be made to call.
+        model = "anthropic.claude-sonnet-4-5" if upstream == "bedrock" else dialects.MODEL
+        assert client.ask(dialect, upstream, model=model, **fields).status_code == 200
+        sent = provider.last.json
+        expected = CHOICES[upstream][place]
+        if expected is None:
+            assert not (sent.get("toolConfig") or {}).get("toolChoice"), CHOICE_NAMES[place]
+        elif upstream == "bedrock":
+            found = sent["toolConfig"].get("toolChoice", {"auto": {}})
+            assert found == expected["toolChoice"], CHOICE_NAMES[place]
+        else:
+            [(name, value)] = expected.items()
+            found = sent.get(name)
+            # What the provider does by itself need not be said.
+            assert found == value or (found is None and place == 0), CHOICE_NAMES[place]
 
 
 def test_one_call_at_a_time(client: Client, provider: Provider) -> None:
@@ -160,6 +203,138 @@ def test_t02_results_to_openai(client: Client, provider: Provider) -> None:
     assert "data:image/png;base64,iVBORw0KGgo=" in json.dumps(user["content"])
 
 
+def calls_of(dialect: str, *calls: tuple[str, str, dict]) -> list[dict]:
+    """The turn in which a model called tools, as items of a conversation."""
+    if dialect == "openai":
+        made = [openai_call(id, name, answers.compact(arguments)) for id, name, arguments in calls]
+        return [{"role": "assistant", "content": None, "tool_calls": made}]
+    if dialect == "responses":
+        return [
+            {"type": "function_call", "call_id": id, "name": name, "arguments": answers.compact(arguments)}
+            for id, name, arguments in calls
+        ]
+    if dialect == "anthropic":
+        blocks = [
+            {"type": "tool_use", "id": id, "name": name, "input": arguments} for id, name, arguments in calls
+        ]
+        return [{"role": "assistant", "content": blocks}]
+    if dialect == "gemini":
+        parts = [
+            {"functionCall": {"id": id, "name": name, "args": arguments}} for id, name, arguments in calls
+        ]
+        return [{"role": "model", "parts": parts}]
+    uses = [
+        {"toolUse": {"toolUseId": id, "name": name, "input": arguments}} for id, name, arguments in calls
+    ]
+    return [{"role": "assistant", "content": uses}]
+
+
+def results_of(dialect: str, *results: tuple[str, str, str]) -> list[dict]:
+    """What tools answered (id, name, text), as items of a conversation."""
+    if dialect == "openai":
+        return [{"role": "tool", "tool_call_id": id, "content": text} for id, _, text in results]
+    if dialect == "responses":
+        return [{"type": "function_call_output", "call_id": id, "output": text} for id, _, text in results]
+    if dialect == "anthropic":
+        blocks = [{"type": "tool_result", "tool_use_id": id, "content": text} for id, _, text in results]
+        return [{"role": "user", "content": blocks}]
+    if dialect == "gemini":
+        parts = [
+            {"functionResponse": {"id": id, "name": name, "response": {"output": text}}}
+            for id, name, text in results
+        ]
+        return [{"role": "user", "parts": parts}]
+    blocks = [
+        {"toolResult": {"toolUseId": id, "content": [{"text": text}], "status": "success"}}
+        for id, _, text in results
+    ]
+    return [{"role": "user", "content": blocks}]
+
+
+def found_calls(dialect: str, body: dict) -> list[tuple[str | None, str, dict]]:
+    """The calls in a conversation at the provider."""
+    if dialect == "openai":
+        return [
+            (call["id"], call["function"]["name"], json.loads(call["function"]["arguments"]))
+            for message in body["messages"]
+            for call in message.get("tool_calls") or []
+        ]
+    if dialect == "responses":
+        return [
+            (item["call_id"], item["name"], json.loads(item["arguments"]))
+            for item in body["input"]
+            if item.get("type") == "function_call"
+        ]
+    if dialect == "gemini":
+        parts = [part["functionCall"] for c in body["contents"] for part in c["parts"] if "functionCall" in part]
+        return [(call.get("id"), call["name"], call.get("args") or {}) for call in parts]
+    blocks = [b for m in body["messages"] for b in m["content"] if isinstance(b, dict)]
+    if dialect == "anthropic":
+        return [(b["id"], b["name"], b["input"]) for b in blocks if b["type"] == "tool_use"]
+    uses = [block["toolUse"] for block in blocks if "toolUse" in block]
+    return [(use["toolUseId"], use["name"], use["input"]) for use in uses]
+
+
+def found_results(dialect: str, body: dict) -> list[tuple[str | None, str]]:
+    """The results in a conversation at the provider: id (Gemini: or name) and its JSON."""
+    if dialect == "openai":
+        found = [(m["tool_call_id"], m["content"]) for m in body["messages"] if m["role"] == "tool"]
+    elif dialect == "responses":
+        found = [
+            (item["call_id"], item["output"])
+            for item in body["input"]
+            if item.get("type") == "function_call_output"
+        ]
+    elif dialect == "gemini":
+        parts = [p["functionResponse"] for c in body["contents"] for p in c["parts"] if "functionResponse" in p]
+        found = [(part.get("id"), part["response"]) for part in parts]
+    else:
+        blocks = [b for m in body["messages"] for b in m["content"] if isinstance(b, dict)]
+        if dialect == "anthropic":
+            found = [(b["tool_use_id"], b["content"]) for b in blocks if b["type"] == "tool_result"]
+        else:
+            results = [b["toolResult"] for b in blocks if "toolResult" in b]
+            found = [(result["toolUseId"], result["content"]) for result in results]
+    return [(id, json.dumps(content, ensure_ascii=False)) for id, content in found]
+
+
+CONVERSATION = {"responses": "input", "gemini": "contents"}
+
+
+@pairs
+def test_t02_the_loop_in_every_pair(client: Client, provider: Provider, dialect: str, upstream: str) -> None:
+    """Two parallel calls come back with their results, out of order, and a further turn: every call and result
+    reaches the provider under one id, and nothing becomes plain text."""
+    field = CONVERSATION.get(dialect, "messages")
+    provider.then(reply(answers.tools(upstream, *CALLS)))
+    answer = dialects.read(dialect, client.ask(dialect, upstream, **TOOLS[dialect]))
+    made = [(id, name, json.loads(arguments)) for id, name, arguments in answer.calls]
+    results = [(made[1][0], "time", "noon"), (made[0][0], "weather", "sunny")]
+    first = dialects.turn(dialect, "Go")[field]
+    first = [{"role": "user", "content": first}] if isinstance(first, str) else first
+    again = dialects.turn(dialect, "And now?")[field]
+    again = [{"role": "user", "content": again}] if isinstance(again, str) else again
+    history = [*first, *calls_of(dialect, *made), *results_of(dialect, *results)]
+    final = dialects.read(dialect, client.ask(dialect, upstream, **{field: history}, **TOOLS[dialect]))
+    assert final.text == answers.TEXT
+    check_loop(upstream, provider.last.json)
+    answered = calls_of(dialect, ("later", "time", {"zone": "CET"}))
+    history += [*again, *answered, *results_of(dialect, ("later", "time", "one"))]
+    client.ask(dialect, upstream, **{field: history}, **TOOLS[dialect])
+    sent = provider.last.json
+    assert len(found_calls(upstream, sent)) == 3
+    assert "one" in found_results(upstream, sent)[-1][1]
+
+
+def check_loop(upstream: str, sent: dict) -> None:
+    calls, results = found_calls(upstream, sent), found_results(upstream, sent)
+    assert [(name, arguments) for _, name, arguments in calls] == [(name, a) for _, name, a in CALLS]
+    assert len(results) == 2 and {id for id, _ in results} == {id for id, _, _ in calls}
+    by_id = dict(results)
+    if None not in by_id:
+        assert "sunny" in by_id[calls[0][0]] and "noon" in by_id[calls[1][0]]
+
+
 # T-07: what clients send that is not quite right, and what must come of it.
 FORGIVEN = {
     "empty tools": {"tools": []},
@@ -221,6 +396,16 @@ def test_t07_malformed_but_common(client: Client, provider: Provider, name: str)
         for block in message["content"] if isinstance(message["content"], list) else []:
             if block["type"] == "tool_use":
                 assert isinstance(block["input"], dict), "Anthropic wants an object"
+
+
+@pytest.mark.parametrize("upstream", ["responses", "gemini", "bedrock"])
+@pytest.mark.parametrize("name", FORGIVEN)
+def test_t07_malformed_but_common_elsewhere(
+    client: Client, provider: Provider, name: str, upstream: str
+) -> None:
+    response = client.ask("openai", upstream, **FORGIVEN[name])
+    assert response.status_code == 200, response.text
+    assert dialects.read("openai", response).text == answers.TEXT
 
 
 @pytest.mark.parametrize("name", FORGIVEN)

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::case::{Case, Variant};
+use crate::open_streams::OpenStreams;
+use crate::tokeniser;
 
 /// Measures what Weir's filters cost in stock Envoy: the same traffic through bare Envoy, the dynamic module
 /// and the wasm module.
@@ -40,10 +42,11 @@ pub(crate) struct Run {
     /// The Envoy program. Default: .venv/bin/envoy, then PATH.
     #[arg(long, env = "WEIR_ENVOY")]
     pub(crate) envoy: Option<PathBuf>,
-    /// Seconds each case is measured, per round and variant. [default: 4, with --quick 2]
+    /// Seconds each of the core cases (unary, stream and paced, OpenAI chat to itself and to Anthropic) is measured, per
+    /// round and variant; the others half as long. [default: 3, with --quick 1]
     #[arg(long)]
     seconds: Option<f64>,
-    /// Seconds of load before each measurement. [default: 1, with --quick 0.5]
+    /// Seconds of load before each measurement; half for the others. [default: 0.8, with --quick 0.3]
     #[arg(long)]
     warmup: Option<f64>,
     /// Short measurements, to see that all works.
@@ -52,12 +55,16 @@ pub(crate) struct Run {
     /// How often the variants take turns; the median counts.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rounds: u32,
-    /// Numbers of connections.
+    /// Numbers of connections; only the core cases are measured with more than the first.
     #[arg(long, value_delimiter = ',', default_values_t = [16, 64], value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) connections: Vec<u32>,
-    /// Only these cases.
-    #[arg(long, value_delimiter = ',', value_enum)]
-    pub(crate) cases: Vec<Case>,
+    /// Only what has one of these words in its name, such as `bedrock`, `unary-chat`, `count`, `open-streams` or
+    /// `tokeniser`. A word that is in no name is answered with all names.
+    #[arg(long, value_delimiter = ',', visible_alias = "cases")]
+    only: Vec<String>,
+    /// Streams that are open at once while memory is looked at.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=5000))]
+    pub(crate) open_streams: u32,
     /// Only these variants.
     #[arg(long, value_delimiter = ',', value_enum)]
     pub(crate) variants: Vec<Variant>,
@@ -80,16 +87,48 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Time of each measurement.
+    /// Time of each measurement of the core cases.
     pub(crate) fn duration(&self) -> Duration {
-        Duration::try_from_secs_f64(self.seconds.unwrap_or(if self.quick { 2.0 } else { 4.0 }))
+        Duration::try_from_secs_f64(self.seconds.unwrap_or(if self.quick { 1.0 } else { 3.0 }))
             .unwrap_or_default()
     }
 
-    /// Time of load before each measurement.
+    /// Time of load before each measurement of the core cases.
     pub(crate) fn warmup(&self) -> Duration {
-        Duration::try_from_secs_f64(self.warmup.unwrap_or(if self.quick { 0.5 } else { 1.0 }))
+        Duration::try_from_secs_f64(self.warmup.unwrap_or(if self.quick { 0.3 } else { 0.8 }))
             .unwrap_or_default()
+    }
+
+    /// Time of load before a measurement of this case, and of the measurement.
+    pub(crate) fn times(&self, case: Case) -> (Duration, Duration) {
+        let part = if case.core() { 1 } else { 2 };
+        (self.warmup() / part, self.duration() / part)
+    }
+
+    /// Numbers of connections for this case.
+    pub(crate) fn connections(&self, case: Case) -> &[u32] {
+        let few = self.connections.get(..1).unwrap_or_default();
+        if case.core() { &self.connections } else { few }
+    }
+
+    /// Something of this name is to be measured.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|word| name.contains(word.as_str()))
+    }
+
+    /// Checks that every word of `--only` selects something.
+    ///
+    /// # Errors
+    /// The word that does not, and all names.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        let mut names: Vec<String> = Case::all().into_iter().map(Case::name).collect();
+        names.extend(OpenStreams::ALL.map(|streams| streams.name().to_owned()));
+        names.push(tokeniser::NAME.to_owned());
+        let unknown = self.only.iter().find(|word| !names.iter().any(|name| name.contains(word.as_str())));
+        if let Some(word) = unknown {
+            anyhow::bail!("--only {word}: nothing has that in its name; there are {}", names.join(", "));
+        }
+        Ok(())
     }
 
     /// Time between the events of paced streams.
@@ -99,7 +138,7 @@ impl Run {
 
     /// The cases to run, in the order of the report.
     pub(crate) fn cases(&self) -> Vec<Case> {
-        Case::ALL.into_iter().filter(|case| self.cases.is_empty() || self.cases.contains(case)).collect()
+        Case::all().into_iter().filter(|case| self.wants(&case.name())).collect()
     }
 
     /// The variants to run, in the order of their turns.
@@ -110,8 +149,7 @@ impl Run {
 
     /// Where the report goes.
     pub(crate) fn out(&self) -> Option<PathBuf> {
-        let whole =
-            self.cases.is_empty() && self.variants.is_empty() && !self.quick && self.seconds.is_none();
+        let whole = self.only.is_empty() && self.variants.is_empty() && !self.quick && self.seconds.is_none();
         self.out.clone().or_else(|| whole.then(|| PathBuf::from("docs/bench.md")))
     }
 }
@@ -128,7 +166,7 @@ mod tests {
     fn only_a_complete_run_replaces_the_published_report() {
         assert_eq!(run("weir-bench").out(), Some(PathBuf::from("docs/bench.md")));
         assert_eq!(run("weir-bench --quick").out(), None);
-        assert_eq!(run("weir-bench --cases chat-pass").out(), None);
+        assert_eq!(run("weir-bench --only unary-chat-pass").out(), None);
         assert_eq!(run("weir-bench --quick --out x.md").out(), Some(PathBuf::from("x.md")));
     }
 
@@ -137,7 +175,26 @@ mod tests {
         let run = run("weir-bench --connections 1,8 --variants wasm,bare --quick");
         assert_eq!(run.connections, [1, 8]);
         assert_eq!(run.variants(), [Variant::Bare, Variant::Wasm]);
-        assert_eq!(run.cases(), Case::ALL);
-        assert_eq!((run.duration(), run.warmup()), (Duration::from_secs(2), Duration::from_millis(500)));
+        assert_eq!(run.cases(), Case::all());
+    }
+
+    #[test]
+    fn what_is_not_core_is_shorter() {
+        let run = run("weir-bench --quick --connections 2,8");
+        let (core, other) = (Case::all()[0], *Case::all().last().unwrap());
+        assert_eq!(run.times(core), (Duration::from_millis(300), Duration::from_secs(1)));
+        assert_eq!(run.times(other), (Duration::from_millis(150), Duration::from_millis(500)));
+        assert_eq!((run.connections(core), run.connections(other)), (&[2, 8][..], &[2][..]));
+    }
+
+    #[test]
+    fn words_select() {
+        let chosen = run("weir-bench --only stream-gemini,count");
+        let names: Vec<String> = chosen.cases().into_iter().map(Case::name).collect();
+        assert_eq!(names, ["stream-gemini-pass", "count-2kb", "count-100kb"]);
+        assert!(chosen.check().is_ok() && !chosen.wants(tokeniser::NAME));
+        assert!(run("weir-bench --only tokeniser").cases().is_empty());
+        let error = run("weir-bench --only gemini,nothing").check().unwrap_err().to_string();
+        assert!(error.contains("--only nothing") && error.contains("open-streams-pass"), "{error}");
     }
 }

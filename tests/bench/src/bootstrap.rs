@@ -1,5 +1,5 @@
-//! Envoy's configuration for each variant: one listener, two routes, two clusters, the same for all but for the
-//! filters of Weir.
+//! Envoy's configuration for each variant: one listener, a route and a cluster per provider, the same for all
+//! but for the filters of Weir.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use crate::case::Variant;
-use crate::payloads::Dialect;
+use crate::payloads::{Dialect, Shape};
 
 /// The files of Weir's filters.
 #[derive(Debug, Clone)]
@@ -35,6 +35,19 @@ impl Filters {
     }
 }
 
+/// What an Envoy does beside its work.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Options {
+    /// It writes an access log, to nowhere.
+    pub(crate) access_log: bool,
+    /// It gives memory it does not use back to the kernel all the time. Without it, what compiling a wasm module took
+    /// stays resident and hides what requests need.
+    pub(crate) release_memory: bool,
+}
+
+/// Most bytes of a request body a filter may hold.
+const BODY_LIMIT: u64 = 32 << 20;
+
 /// The configuration of one Envoy: listening on `port`, its providers at `upstream`.
 ///
 /// # Errors
@@ -44,17 +57,23 @@ pub(crate) fn bootstrap(
     filters: &Filters,
     port: u16,
     upstream: SocketAddr,
-    access_log: bool,
+    options: Options,
 ) -> anyhow::Result<Value> {
     let file = filters.file(variant).map(absolute).transpose()?;
     let filter = |name: &str, configuration: Value| {
         file.as_deref().and_then(|file| weir_filter(variant, file, name, &configuration))
     };
-    let listener = listener(port, filter("llm", json!({})), access_log);
-    let clusters: Vec<Value> = [Dialect::Openai, Dialect::Anthropic]
+    let listener = listener(port, filter("llm", json!({})), options.access_log);
+    let clusters: Vec<Value> = Dialect::ALL
         .map(|provider| cluster(provider, upstream, filter("provider", provider_configuration(provider))))
         .to_vec();
-    Ok(json!({"static_resources": {"listeners": [listener], "clusters": clusters}}))
+    let mut bootstrap = json!({"static_resources": {"listeners": [listener], "clusters": clusters}});
+    if let Some(bootstrap) = bootstrap.as_object_mut().filter(|_| options.release_memory) {
+        // As much as there is, ten times in a second.
+        let release = json!({"bytes_to_release": 1_u64 << 30, "memory_release_interval": "0.1s"});
+        bootstrap.insert("memory_allocator_manager".to_owned(), release);
+    }
+    Ok(bootstrap)
 }
 
 fn absolute(file: &Path) -> anyhow::Result<String> {
@@ -66,11 +85,12 @@ fn absolute(file: &Path) -> anyhow::Result<String> {
 
 /// What the provider of a dialect is to Weir: it speaks nothing else.
 fn provider_configuration(provider: Dialect) -> Value {
-    let (name, endpoint) = match provider {
-        Dialect::Openai => ("openai", "openai_chat"),
-        Dialect::Anthropic => ("anthropic", "anthropic_messages"),
-    };
-    json!({"name": name, "speaks": [{"endpoint": endpoint, "path": provider.path()}], "host": provider.host()})
+    let (path, stream_path) = (provider.path_template(Shape::Unary), provider.path_template(Shape::Stream));
+    let mut format = json!({"endpoint": provider.endpoint(), "path": path});
+    if let Some(format) = format.as_object_mut().filter(|_| stream_path != path) {
+        format.insert("stream_path".to_owned(), stream_path.into());
+    }
+    json!({"name": provider.name(), "speaks": [format], "host": provider.host()})
 }
 
 /// One of Weir's filters; `None` for bare Envoy.
@@ -105,11 +125,13 @@ fn listener(port: u16, filter: Option<Value>, access_log: bool) -> Value {
         "name": "envoy.filters.http.router",
         "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
     }));
-    let hosts: Vec<Value> = [Dialect::Openai, Dialect::Anthropic]
+    let hosts: Vec<Value> = Dialect::ALL
         .map(|provider| {
             json!({
                 "name": provider.host(),
                 "domains": [provider.host()],
+                // Room for the large bodies, as the control plane makes it.
+                "request_body_buffer_limit": BODY_LIMIT,
                 "routes": [{"match": {"prefix": "/"}, "route": {"cluster": provider.host(), "timeout": "0s"}}],
             })
         })
@@ -177,7 +199,7 @@ mod tests {
         for file in [&filters.native, &filters.wasm] {
             std::fs::write(file, "").unwrap();
         }
-        bootstrap(variant, &filters, 1, SocketAddr::from(([127, 0, 0, 1], 2)), false).unwrap()
+        bootstrap(variant, &filters, 1, SocketAddr::from(([127, 0, 0, 1], 2)), Options::default()).unwrap()
     }
 
     /// Removes every filter of Weir, and with them the codec that must follow upstream.
@@ -208,7 +230,7 @@ mod tests {
         let bare = of(Variant::Bare);
         for variant in [Variant::Native, Variant::Wasm] {
             let mut other = of(variant);
-            assert_eq!(without_weir(&mut other), 3, "one `llm`, two `provider`");
+            assert_eq!(without_weir(&mut other), 1 + Dialect::ALL.len(), "one `llm`, a `provider` each");
             assert_eq!(other, bare);
         }
     }
@@ -217,8 +239,8 @@ mod tests {
     fn a_missing_file_is_named() {
         let filters = Filters::in_folder(Path::new("/nowhere"));
         let upstream = SocketAddr::from(([127, 0, 0, 1], 2));
-        let error = bootstrap(Variant::Wasm, &filters, 1, upstream, false).unwrap_err();
+        let error = bootstrap(Variant::Wasm, &filters, 1, upstream, Options::default()).unwrap_err();
         assert!(error.to_string().contains("/nowhere/weir.wasm"), "{error}");
-        assert!(bootstrap(Variant::Bare, &filters, 1, upstream, false).is_ok());
+        assert!(bootstrap(Variant::Bare, &filters, 1, upstream, Options::default()).is_ok());
     }
 }

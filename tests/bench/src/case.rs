@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::payloads::{self, Dialect};
+use crate::payloads::{self, Conversation, Dialect, Shape};
 
 /// An Envoy to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -29,81 +29,215 @@ impl Variant {
     }
 }
 
-/// A kind of traffic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
-pub(crate) enum Case {
-    /// OpenAI client, OpenAI provider, not streamed.
-    ChatPass,
-    /// OpenAI client, Anthropic provider, not streamed.
-    ChatTranslated,
-    /// OpenAI client, OpenAI provider, streamed; all events at once.
-    StreamPass,
-    /// OpenAI client, Anthropic provider, streamed; all events at once.
-    StreamTranslated,
-    /// Like `stream-pass`, the events apart in time.
-    PacedPass,
-    /// Like `stream-translated`, the events apart in time.
-    PacedTranslated,
+/// Bytes of text in the requests of [`Kind::Large`]: 1 MB of JSON.
+const LARGE_TEXT: usize = 1_000_000;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// An answer that is not streamed.
+    Unary,
+    /// A stream, all events at once.
+    Stream,
+    /// A stream, the events apart in time.
+    Paced,
+    /// An answer that is not streamed, to 1 MB of conversation.
+    Large,
+    /// A count of the tokens of a prompt with so many bytes of text. The provider cannot count: Weir does.
+    Count(usize),
+}
+
+/// A kind of traffic between two dialects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Case {
+    /// What is asked for.
+    pub(crate) kind: Kind,
+    /// What the client of Weir speaks.
+    pub(crate) client: Dialect,
+    /// What the provider speaks.
+    pub(crate) provider: Dialect,
 }
 
 impl Case {
+    const fn new(kind: Kind, client: Dialect, provider: Dialect) -> Self {
+        Self { kind, client, provider }
+    }
+
     /// All of them, in the order of the report.
-    pub(crate) const ALL: [Self; 6] = [
-        Self::ChatPass,
-        Self::ChatTranslated,
-        Self::StreamPass,
-        Self::StreamTranslated,
-        Self::PacedPass,
-        Self::PacedTranslated,
-    ];
+    pub(crate) fn all() -> Vec<Self> {
+        use Dialect::{Anthropic, Chat};
+        let mut cases = Vec::new();
+        for kind in [Kind::Unary, Kind::Stream, Kind::Paced] {
+            cases.extend([Self::new(kind, Chat, Chat), Self::new(kind, Chat, Anthropic)]);
+        }
+        for kind in [Kind::Unary, Kind::Stream] {
+            let translated = Dialect::ALL.map(|provider| Self::new(kind, Chat, provider));
+            let passing = Dialect::ALL.map(|dialect| Self::new(kind, dialect, dialect));
+            for case in translated.into_iter().chain(passing) {
+                if !cases.contains(&case) {
+                    cases.push(case);
+                }
+            }
+        }
+        cases.extend([Self::new(Kind::Large, Chat, Chat), Self::new(Kind::Large, Chat, Anthropic)]);
+        cases.extend([2_000, 100_000].map(|bytes| Self::new(Kind::Count(bytes), Anthropic, Chat)));
+        cases
+    }
+
+    /// One of the cases that are measured longest, with every number of connections and against aims: OpenAI chat
+    /// completions, and their translation to Anthropic messages. The others are measured shorter, with the first
+    /// number of connections.
+    pub(crate) fn core(self) -> bool {
+        matches!(self.kind, Kind::Unary | Kind::Stream | Kind::Paced)
+            && self.client == Dialect::Chat
+            && matches!(self.provider, Dialect::Chat | Dialect::Anthropic)
+    }
+
+    /// The name on the command line.
+    pub(crate) fn name(self) -> String {
+        let kind = match self.kind {
+            Kind::Unary => "unary",
+            Kind::Stream => "stream",
+            Kind::Paced => "paced",
+            Kind::Large => "large",
+            Kind::Count(bytes) => return format!("count-{}kb", bytes / 1000),
+        };
+        if self.translated() {
+            format!("{kind}-{}-{}", self.client.name(), self.provider.name())
+        } else {
+            format!("{kind}-{}-pass", self.client.name())
+        }
+    }
 
     /// The name in reports.
-    pub(crate) fn title(self) -> &'static str {
-        match self {
-            Self::ChatPass => "2 KB chat, pass-through",
-            Self::ChatTranslated => "2 KB chat, OpenAI → Anthropic",
-            Self::StreamPass => "50-chunk stream, pass-through",
-            Self::StreamTranslated => "50-chunk stream, OpenAI → Anthropic",
-            Self::PacedPass => "paced stream, pass-through",
-            Self::PacedTranslated => "paced stream, OpenAI → Anthropic",
+    pub(crate) fn title(self) -> String {
+        let what = match self.kind {
+            Kind::Unary => "2 KB chat",
+            Kind::Stream => "50-chunk stream",
+            Kind::Paced => "paced stream",
+            Kind::Large => "1 MB chat",
+            Kind::Count(bytes) => return format!("count of a {} KB prompt", bytes / 1000),
+        };
+        format!("{what}, {}", self.way())
+    }
+
+    /// From which dialect to which.
+    pub(crate) fn way(self) -> String {
+        match (self.translated(), self.client) {
+            (true, client) => format!("{} → {}", client.title(), self.provider.title()),
+            (false, Dialect::Chat) => "pass-through".to_owned(),
+            (false, client) => format!("pass-through ({})", client.title()),
+        }
+    }
+
+    /// How the answer comes.
+    pub(crate) fn shape(self) -> Shape {
+        match self.kind {
+            Kind::Stream | Kind::Paced => Shape::Stream,
+            Kind::Unary | Kind::Large | Kind::Count(_) => Shape::Unary,
         }
     }
 
     /// The answer is a stream of events.
     pub(crate) fn streams(self) -> bool {
-        !matches!(self, Self::ChatPass | Self::ChatTranslated)
+        self.shape() == Shape::Stream
     }
 
     /// The events come one by one: what counts is the time to the first, not how many per second.
     pub(crate) fn paced(self) -> bool {
-        matches!(self, Self::PacedPass | Self::PacedTranslated)
+        self.kind == Kind::Paced
     }
 
     /// The provider does not speak the client's dialect.
     pub(crate) fn translated(self) -> bool {
-        matches!(self, Self::ChatTranslated | Self::StreamTranslated | Self::PacedTranslated)
+        self.client != self.provider
     }
 
     /// What the client speaks. Bare Envoy cannot translate: there, the client of a translated case speaks
-    /// what the provider speaks, so that the same bytes flow on the provider's side.
-    pub(crate) fn client(self, variant: Variant) -> Dialect {
-        if self.translated() && variant == Variant::Bare { Dialect::Anthropic } else { Dialect::Openai }
+    /// what the provider speaks, so that the same bytes flow on the provider's side. Counts are asked for in one
+    /// dialect only; behind bare Envoy the provider answers them.
+    fn client(self, variant: Variant) -> Dialect {
+        let counts = matches!(self.kind, Kind::Count(_));
+        if variant == Variant::Bare && !counts { self.provider } else { self.client }
     }
 
-    /// The host name by which the route to the case's provider is chosen.
-    pub(crate) fn host(self) -> &'static str {
-        if self.translated() { Dialect::Anthropic.host() } else { Dialect::Openai.host() }
+    fn conversation(self) -> Conversation {
+        match self.kind {
+            Kind::Large => Conversation::of_length(LARGE_TEXT),
+            Kind::Count(bytes) => Conversation::of_length(bytes),
+            Kind::Unary | Kind::Stream | Kind::Paced => Conversation::short(),
+        }
     }
 
     /// The request, head and body, as it goes over the wire.
     pub(crate) fn request(self, variant: Variant, pace: Duration) -> Vec<u8> {
+        let conversation = self.conversation();
+        if matches!(self.kind, Kind::Count(_)) {
+            return payloads::count_request(&conversation);
+        }
         let pace = self.paced().then_some(pace);
-        payloads::request(self.client(variant), self.host(), self.streams(), pace)
+        payloads::request(self.client(variant), self.provider, &conversation, self.shape(), pace)
+    }
+
+    /// Checks the body of an answer.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn check(self, variant: Variant, body: &[u8]) -> anyhow::Result<()> {
+        match (self.kind, variant) {
+            // The provider of the bench says the same of every prompt.
+            (Kind::Count(_), Variant::Bare) => Ok(()),
+            (Kind::Count(_), _) => payloads::check_count(&self.conversation(), body),
+            _ => payloads::check_answer(self.client(variant), self.shape(), body),
+        }
     }
 
     /// How long the provider takes for one answer.
     pub(crate) fn answer_time(self, pace: Duration) -> Duration {
         let events = u32::try_from(payloads::STREAM_CHUNKS).unwrap_or(u32::MAX);
         if self.paced() { pace * events } else { Duration::ZERO }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_dialect_is_asked_from_chat_and_passed_through() {
+        let cases = Case::all();
+        for kind in [Kind::Unary, Kind::Stream] {
+            for dialect in Dialect::ALL {
+                assert!(cases.contains(&Case::new(kind, Dialect::Chat, dialect)));
+                assert!(cases.contains(&Case::new(kind, dialect, dialect)));
+            }
+        }
+        let names: BTreeSet<String> = cases.iter().map(|case| case.name()).collect();
+        let titles: BTreeSet<String> = cases.iter().map(|case| case.title()).collect();
+        assert_eq!((names.len(), titles.len()), (cases.len(), cases.len()));
+        assert!(names.contains("unary-chat-bedrock") && names.contains("stream-gemini-pass"));
+        assert_eq!(cases.iter().filter(|case| case.core()).count(), 6);
+    }
+
+    #[test]
+    fn bare_envoy_gets_what_the_provider_reads() {
+        let case = Case::new(Kind::Stream, Dialect::Chat, Dialect::Gemini);
+        let path = |variant| {
+            let request = case.request(variant, Duration::ZERO);
+            String::from_utf8(request).unwrap().split(' ').nth(1).unwrap().to_owned()
+        };
+        assert_eq!(path(Variant::Native), "/v1/chat/completions");
+        assert_eq!(path(Variant::Bare), "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse");
+    }
+
+    #[test]
+    fn a_large_request_is_1_mb() {
+        let case = Case::new(Kind::Large, Dialect::Chat, Dialect::Anthropic);
+        for variant in Variant::ALL {
+            let length = case.request(variant, Duration::ZERO).len();
+            assert!((1_000_000..1_100_000).contains(&length), "{length} bytes");
+        }
     }
 }

@@ -51,6 +51,8 @@ pub(crate) trait Head: Sized {
 pub(crate) struct ResponseHead {
     /// Status code.
     pub(crate) status: u16,
+    /// The connection ends with this answer.
+    pub(crate) close: bool,
 }
 
 impl Head for ResponseHead {
@@ -59,7 +61,9 @@ impl Head for ResponseHead {
         let mut response = httparse::Response::new(&mut headers);
         let Status::Complete(length) = response.parse(bytes).map_err(Error::Head)? else { return Ok(None) };
         let framing = framing(response.headers)?.ok_or(Error::Unframed)?;
-        Ok(Some((length, Self { status: response.code.unwrap_or(0) }, framing)))
+        let close =
+            header(response.headers, "connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
+        Ok(Some((length, Self { status: response.code.unwrap_or(0), close }, framing)))
     }
 }
 
@@ -303,9 +307,16 @@ mod tests {
         for _ in 0..2 {
             let mut body = Vec::new();
             let head = reader.feed(CHUNKED, &mut |bytes| body.extend_from_slice(bytes)).unwrap();
-            assert_eq!(head, Some(ResponseHead { status: 200 }));
+            assert_eq!(head, Some(ResponseHead { status: 200, close: false }));
             assert_eq!(body, b"hello, wide world");
         }
+    }
+
+    #[test]
+    fn the_last_answer_of_a_connection_is_known() {
+        let message = b"HTTP/1.1 200 OK\r\nConnection: close\r\ncontent-length: 0\r\n\r\n";
+        let head = MessageReader::<ResponseHead>::new().feed(message, &mut |_| {}).unwrap();
+        assert_eq!(head, Some(ResponseHead { status: 200, close: true }));
     }
 
     #[test]

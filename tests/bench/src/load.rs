@@ -21,7 +21,7 @@ pub(crate) struct Load {
     /// Head and body of the request.
     pub(crate) request: Rc<[u8]>,
     /// With what the body of a complete answer ends.
-    pub(crate) ending: &'static [u8],
+    pub(crate) ending: Rc<[u8]>,
     /// Connections.
     pub(crate) connections: u32,
     /// Time before anything is counted.
@@ -38,6 +38,8 @@ pub(crate) struct Load {
 pub(crate) struct Seen {
     /// Complete answers.
     pub(crate) answers: u64,
+    /// Answers with which Envoy ended the connection, so that the next request had to open another.
+    pub(crate) closed: u64,
     /// Length of the time they were counted in.
     pub(crate) elapsed: Duration,
     /// Nanoseconds from sending a request to the last byte of its answer.
@@ -60,7 +62,8 @@ struct Shared {
 pub(crate) async fn fetch(address: SocketAddr, request: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut body = Vec::new();
     let mut connection = Connection::open(address).await?;
-    let status = connection.exchange(request, &mut |piece| body.extend_from_slice(piece)).await?;
+    let ResponseHead { status, .. } =
+        connection.exchange(request, &mut |piece| body.extend_from_slice(piece)).await?;
     ensure!(status == 200, "status {status}: {}", String::from_utf8_lossy(&body));
     Ok(body)
 }
@@ -72,7 +75,13 @@ pub(crate) async fn fetch(address: SocketAddr, request: &[u8]) -> anyhow::Result
 /// The first answer that is not complete or has another status than 200: a case with errors has no result.
 pub(crate) async fn run(load: Load, mut mark: impl FnMut()) -> anyhow::Result<Seen> {
     let histogram = || Histogram::new_with_bounds(1_000, 120_000_000_000, 3);
-    let seen = Seen { answers: 0, elapsed: Duration::ZERO, latency: histogram()?, first_byte: histogram()? };
+    let seen = Seen {
+        answers: 0,
+        closed: 0,
+        elapsed: Duration::ZERO,
+        latency: histogram()?,
+        first_byte: histogram()?,
+    };
     let shared = Rc::new(Shared {
         counting: Cell::new(false),
         seen: RefCell::new(seen),
@@ -124,20 +133,24 @@ async fn drive(shared: &Shared) -> anyhow::Result<std::convert::Infallible> {
         tail.clear();
         let mut first = None;
         let start = Instant::now();
-        let status = connection
+        let head = connection
             .exchange(&load.request, &mut |piece| {
                 first.get_or_insert_with(Instant::now);
                 keep_tail(&mut tail, piece, load.ending.len());
             })
             .await?;
         let end = Instant::now();
-        ensure!(status == 200, "status {status}");
-        ensure!(tail == load.ending, "the answer ends with {:?}", String::from_utf8_lossy(&tail));
+        ensure!(head.status == 200, "status {}", head.status);
+        ensure!(tail == *load.ending, "the answer ends with {:?}", String::from_utf8_lossy(&tail));
         if shared.counting.get() {
             let mut seen = shared.seen.borrow_mut();
             seen.answers += 1;
             seen.latency.saturating_record(nanoseconds(end - start));
             seen.first_byte.saturating_record(nanoseconds(first.unwrap_or(end) - start));
+            seen.closed += u64::from(head.close);
+        }
+        if head.close {
+            connection = Connection::open(load.address).await?;
         }
     }
 }
@@ -155,22 +168,33 @@ fn keep_tail(tail: &mut Vec<u8>, piece: &[u8], length: usize) {
 }
 
 /// A kept-alive connection.
-struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     reader: MessageReader<ResponseHead>,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    async fn open(address: SocketAddr) -> anyhow::Result<Self> {
+    /// Connects.
+    ///
+    /// # Errors
+    /// When nobody listens.
+    pub(crate) async fn open(address: SocketAddr) -> anyhow::Result<Self> {
         let stream =
             TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, reader: MessageReader::new(), buffer: vec![0; 32 * 1024] })
     }
 
-    /// Sends a request and reads the answer to its end: its status. The body goes to `body`, piece by piece.
-    async fn exchange(&mut self, request: &[u8], body: &mut impl FnMut(&[u8])) -> anyhow::Result<u16> {
+    /// Sends a request and reads the answer to its end: its head. The body goes to `body`, piece by piece.
+    ///
+    /// # Errors
+    /// When the connection breaks or what comes is no answer.
+    pub(crate) async fn exchange(
+        &mut self,
+        request: &[u8],
+        body: &mut impl FnMut(&[u8]),
+    ) -> anyhow::Result<ResponseHead> {
         self.stream.write_all(request).await.context("cannot send a request")?;
         loop {
             let length = self.stream.read(&mut self.buffer).await.context("cannot read an answer")?;
@@ -179,7 +203,7 @@ impl Connection {
             }
             let bytes = self.buffer.get(..length).unwrap_or_default();
             if let Some(head) = self.reader.feed(bytes, body)? {
-                return Ok(head.status);
+                return Ok(head);
             }
         }
     }
@@ -188,7 +212,7 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payloads::{self, Dialect};
+    use crate::payloads::{self, Conversation, Dialect, Shape};
 
     #[test]
     fn the_tail_is_the_same_for_every_split() {
@@ -210,11 +234,11 @@ mod tests {
     }
 
     /// Load straight at the upstream, without Envoy: what was seen, and how often counting began or ended.
-    fn run_direct(request: Vec<u8>, ending: &'static [u8], seconds: f64) -> anyhow::Result<(Seen, u32)> {
+    fn run_direct(request: Vec<u8>, ending: &[u8], seconds: f64) -> anyhow::Result<(Seen, u32)> {
         let load = Load {
             address: crate::upstream::spawn(0)?,
             request: request.into(),
-            ending,
+            ending: ending.into(),
             connections: 4,
             warmup: Duration::ZERO,
             duration: Duration::from_secs_f64(seconds),
@@ -225,11 +249,15 @@ mod tests {
         Ok((seen, marks))
     }
 
+    fn request(dialect: Dialect, shape: Shape, pace: Option<Duration>) -> Vec<u8> {
+        payloads::request(dialect, dialect, &Conversation::short(), shape, pace)
+    }
+
     #[test]
     fn counts_complete_answers() {
-        for stream in [false, true] {
-            let request = payloads::request(Dialect::Anthropic, "a.bench", stream, None);
-            let (seen, marks) = run_direct(request, Dialect::Anthropic.ending(stream), 0.5).unwrap();
+        for (shape, ending) in [(Shape::Unary, "}"), (Shape::Stream, "{\"type\":\"message_stop\"}\n\n")] {
+            let request = request(Dialect::Anthropic, shape, None);
+            let (seen, marks) = run_direct(request, ending.as_bytes(), 0.5).unwrap();
             assert_eq!(marks, 2);
             assert_eq!((seen.latency.len(), seen.first_byte.len()), (seen.answers, seen.answers));
             assert!(seen.first_byte.max() <= seen.latency.max());
@@ -239,16 +267,16 @@ mod tests {
     #[test]
     fn a_paced_answer_says_the_same() {
         let address = crate::upstream::spawn(0).unwrap();
-        for client in [Dialect::Openai, Dialect::Anthropic] {
-            let request = payloads::request(client, "a.bench", true, Some(Duration::from_millis(1)));
+        for client in Dialect::ALL {
+            let request = request(client, Shape::Stream, Some(Duration::from_millis(1)));
             let body = block_on(fetch(address, &request)).unwrap();
-            payloads::check_answer(client, true, &body).unwrap();
+            payloads::check_answer(client, Shape::Stream, &body).unwrap();
         }
     }
 
     #[test]
     fn a_wrong_ending_or_status_ends_the_case_at_once() {
-        let request = payloads::request(Dialect::Openai, "a.bench", true, None);
+        let request = request(Dialect::Chat, Shape::Stream, None);
         let error = run_direct(request, b"message_stop", 600.0).unwrap_err();
         assert!(error.to_string().contains("the answer ends with"), "{error}");
         let error = run_direct(b"GET /nothing HTTP/1.1\r\n\r\n".to_vec(), b"}", 600.0).unwrap_err();

@@ -2,7 +2,8 @@
 //!
 //! The same traffic runs through bare Envoy, the dynamic module and the wasm module, from a load generator and
 //! to a provider of our own ([`load`], [`upstream`]) that are cheap enough to leave the machine to Envoy.
-//! [`session`] takes the measurements, [`measurement`] compares them, [`report`] writes `docs/bench.md`.
+//! Two more measurements stand beside it: memory while many streams are open ([`open_streams`]), and counting tokens
+//! without any Envoy ([`tokeniser`]). [`session`] takes the measurements, [`measurement`] compares them, [`report`] writes `docs/bench.md`.
 #![forbid(unsafe_code)]
 
 mod arguments;
@@ -13,9 +14,11 @@ mod http1;
 mod load;
 mod machine;
 mod measurement;
+mod open_streams;
 mod payloads;
 mod report;
 mod session;
+mod tokeniser;
 mod upstream;
 
 use std::path::Path;
@@ -46,6 +49,7 @@ fn serve(port: u16) -> anyhow::Result<ExitCode> {
 }
 
 fn run(run: &Run) -> anyhow::Result<ExitCode> {
+    run.check()?;
     let program = machine::find_envoy(run.envoy.clone())?;
     let placement = envoy::Placement::choose(!run.no_pin)?;
     let setting = report::Setting {

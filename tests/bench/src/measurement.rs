@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::case::{Case, Variant};
+use crate::case::{Case, Kind, Variant};
+use crate::open_streams::{Held, OpenStreams};
+use crate::tokeniser::Countings;
 
 /// One case through one variant, once.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +22,8 @@ pub(crate) struct Round {
     pub(crate) envoy_busy: f64,
     /// Share of one CPU that load and upstream used.
     pub(crate) bench_busy: f64,
+    /// Share of the answers with which Envoy ended the connection.
+    pub(crate) closed: f64,
     /// Resident memory of Envoy afterwards, in bytes.
     pub(crate) resident: u64,
 }
@@ -67,6 +71,10 @@ pub(crate) struct Results {
     pub(crate) rows: Vec<Row>,
     /// Memory of the processes.
     pub(crate) memory: BTreeMap<Variant, Memory>,
+    /// Memory while many streams are open.
+    pub(crate) open_streams: Vec<(OpenStreams, BTreeMap<Variant, Held>)>,
+    /// Token counts without any Envoy.
+    pub(crate) tokeniser: Option<Countings>,
     /// Cases without a result, and why.
     pub(crate) failures: Vec<String>,
 }
@@ -141,11 +149,14 @@ impl Aim {
 
 /// The aim for CPU per request as a multiple of bare Envoy's; `None` where there is none.
 pub(crate) fn cpu_aim(row: &Row, variant: Variant) -> Option<Aim> {
-    let limit = match (row.case, variant) {
-        (Case::ChatPass | Case::StreamPass, Variant::Native) => 1.3,
-        (Case::ChatPass | Case::StreamPass, Variant::Wasm) => 1.7,
-        (Case::ChatTranslated, Variant::Native) => 1.6,
-        (Case::ChatTranslated, Variant::Wasm) => 2.2,
+    if !row.case.core() {
+        return None;
+    }
+    let limit = match (row.case.kind, row.case.translated(), variant) {
+        (Kind::Unary | Kind::Stream, false, Variant::Native) => 1.3,
+        (Kind::Unary | Kind::Stream, false, Variant::Wasm) => 1.7,
+        (Kind::Unary, true, Variant::Native) => 1.6,
+        (Kind::Unary, true, Variant::Wasm) => 2.2,
         _ => return None,
     };
     Some(Aim { limit, measured: row.cpu_ratio(variant)?.median })
@@ -185,6 +196,12 @@ pub(crate) fn missed(results: &Results) -> Vec<String> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::payloads::Dialect;
+
+    /// A case from OpenAI chat to this provider.
+    pub(crate) fn from_chat(kind: Kind, provider: Dialect) -> Case {
+        Case { kind, client: Dialect::Chat, provider }
+    }
 
     /// A row in which a variant uses this much CPU and its streams begin after so many milliseconds.
     pub(crate) fn row(case: Case, variants: &[(Variant, &[(f64, f64)])]) -> Row {
@@ -195,6 +212,7 @@ pub(crate) mod tests {
             first_byte: (first, first + 0.5),
             envoy_busy: 0.99,
             bench_busy: 0.7,
+            closed: 0.0,
             resident: 50 << 20,
         };
         let rounds = variants.iter().map(|(variant, rounds)| (*variant, rounds.iter().map(round).collect()));
@@ -214,7 +232,7 @@ pub(crate) mod tests {
     fn drift_between_rounds_cancels() {
         // The machine becomes twice as slow in the second round; the ratio stays.
         let row = row(
-            Case::ChatPass,
+            from_chat(Kind::Unary, Dialect::Chat),
             &[(Variant::Bare, &[(0.05, 1.0), (0.10, 2.0)]), (Variant::Native, &[(0.06, 1.0), (0.12, 2.0)])],
         );
         let ratio = row.cpu_ratio(Variant::Native).unwrap();
@@ -233,13 +251,15 @@ pub(crate) mod tests {
             missed(&Results { rows: vec![row(case, &variants)], ..Results::default() })
         };
         assert!(
-            missed_by(Case::ChatPass, (0.13, 9.0), (0.17, 9.0)).is_empty(),
+            missed_by(from_chat(Kind::Unary, Dialect::Chat), (0.13, 9.0), (0.17, 9.0)).is_empty(),
             "the limit itself is within it"
         );
-        assert_eq!(missed_by(Case::ChatPass, (0.131, 9.0), (0.171, 9.0)).len(), 2);
-        assert!(missed_by(Case::ChatTranslated, (0.16, 9.0), (0.22, 9.0)).is_empty());
+        assert_eq!(missed_by(from_chat(Kind::Unary, Dialect::Chat), (0.131, 9.0), (0.171, 9.0)).len(), 2);
+        assert!(missed_by(from_chat(Kind::Unary, Dialect::Anthropic), (0.16, 9.0), (0.22, 9.0)).is_empty());
+        let other = from_chat(Kind::Unary, Dialect::Bedrock);
+        assert!(missed_by(other, (0.9, 1.0), (0.9, 1.0)).is_empty(), "there is no aim");
         assert_eq!(
-            missed_by(Case::PacedTranslated, (0.9, 1.5), (0.9, 2.5)),
+            missed_by(from_chat(Kind::Paced, Dialect::Anthropic), (0.9, 1.5), (0.9, 2.5)),
             [
                 "paced stream, OpenAI → Anthropic, 16 connections, wasm: 1.50 ms later first byte than bare Envoy; the aim is 1"
             ]

@@ -1,66 +1,146 @@
 //! One run: every case through every variant, taking turns.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::{ClockId, clock_gettime};
+use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::arguments::Run;
-use crate::bootstrap::{self, Filters};
+use crate::bootstrap::{self, Filters, Options};
 use crate::case::{Case, Variant};
 use crate::envoy::{Envoy, Placement};
 use crate::load::{self, Load, Seen};
 use crate::measurement::{Memory, Results, Round, Row};
-use crate::{payloads, upstream};
+use crate::open_streams::{self, Held, OpenStreams};
+use crate::{tokeniser, upstream};
 
-/// Starts one Envoy per variant and runs all cases. Progress goes to the standard error.
+/// Everything that stays the same in a run.
+struct Session<'a> {
+    run: &'a Run,
+    program: &'a Path,
+    placement: &'a Placement,
+    filters: Filters,
+    upstream: SocketAddr,
+    folder: TempDir,
+}
+
+/// Takes all measurements. Progress goes to the standard error.
 ///
 /// # Errors
 /// When an Envoy does not start, or the run is interrupted. Cases that fail are in the results.
 pub(crate) fn run(run: &Run, program: &Path, placement: &Placement) -> anyhow::Result<Results> {
+    nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &placement.rest)?;
+    allow_many_connections(run)?;
     let filters = Filters::in_folder(&run.filters);
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &placement.rest)?;
-    let upstream = upstream::spawn(0)?;
-    let mut envoys = Vec::new();
-    let mut results = Results::default();
-    for variant in run.variants() {
-        let envoy = Envoy::start(program, folder.path(), variant.name(), &placement.envoy, |port| {
-            bootstrap::bootstrap(variant, &filters, port, upstream, run.access_log)
-        })?;
-        eprintln!("{:7} Envoy is process {}", variant.name(), envoy.pid());
-        results.memory.insert(variant, Memory { at_start: envoy.resident()? });
-        envoys.push((variant, envoy));
-    }
+    let session = Session { run, program, placement, filters, upstream: upstream::spawn(0)?, folder };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let all = async {
-        for case in run.cases() {
-            for &connections in &run.connections {
-                match measure(run, case, connections, &envoys).await {
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            done = session.all() => done,
+            _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+            _ = terminate.recv() => anyhow::bail!("terminated"),
+        }
+    })
+}
+
+/// Every open stream is four open files: the client's and the upstream's here, two in Envoy, which inherits the limit.
+fn allow_many_connections(run: &Run) -> anyhow::Result<()> {
+    let wanted = u64::from(run.open_streams) * 2 + 1000;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft < wanted {
+        setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard)?;
+    }
+    Ok(())
+}
+
+impl Session<'_> {
+    async fn all(&self) -> anyhow::Result<Results> {
+        let mut results = Results::default();
+        if self.run.wants(tokeniser::NAME) {
+            results.tokeniser = Some(tokeniser::measure(self.run)?);
+        }
+        self.cases(&mut results).await?;
+        for streams in OpenStreams::ALL.into_iter().filter(|streams| self.run.wants(streams.name())) {
+            match self.open_streams(streams).await {
+                Ok(held) => results.open_streams.push((streams, held)),
+                Err(error) => fail(&mut results, format!("{}: {error:#}", streams.name())),
+            }
+        }
+        Ok(results)
+    }
+
+    fn options(&self) -> Options {
+        Options { access_log: self.run.access_log, release_memory: false }
+    }
+
+    /// Starts an Envoy; `name` names its files.
+    fn start(&self, variant: Variant, name: &str, options: Options) -> anyhow::Result<Envoy> {
+        let folder = self.folder.path();
+        let envoy = Envoy::start(self.program, folder, name, &self.placement.envoy, |port| {
+            bootstrap::bootstrap(variant, &self.filters, port, self.upstream, options)
+        })?;
+        eprintln!("{name:7} Envoy is process {}", envoy.pid());
+        Ok(envoy)
+    }
+
+    /// All cases, through one Envoy per variant.
+    async fn cases(&self, results: &mut Results) -> anyhow::Result<()> {
+        let cases = self.run.cases();
+        if cases.is_empty() {
+            return Ok(());
+        }
+        let mut envoys = Vec::new();
+        for variant in self.run.variants() {
+            let envoy = self.start(variant, variant.name(), self.options())?;
+            results.memory.insert(variant, Memory { at_start: envoy.resident()? });
+            envoys.push((variant, envoy));
+        }
+        for case in cases {
+            for &connections in self.run.connections(case) {
+                match measure(self.run, case, connections, &envoys).await {
                     Ok(rounds) => results.rows.push(Row { case, connections, rounds }),
                     Err(error) => {
-                        let failure = format!("{}, {connections} connections: {error:#}", case.title());
-                        eprintln!("FAILED: {failure}");
-                        results.failures.push(failure);
+                        fail(results, format!("{}, {connections} connections: {error:#}", case.title()));
                     }
                 }
             }
         }
         Ok(())
-    };
-    tokio::task::LocalSet::new().block_on(&runtime, async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            done = all => done,
-            _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
-            _ = terminate.recv() => anyhow::bail!("terminated"),
+    }
+
+    /// Many open streams, through a fresh Envoy for each variant: memory that was freed once often stays resident.
+    async fn open_streams(&self, streams: OpenStreams) -> anyhow::Result<BTreeMap<Variant, Held>> {
+        let mut all = BTreeMap::new();
+        let options = Options { release_memory: true, ..self.options() };
+        for variant in self.run.variants() {
+            let envoy = self.start(variant, &format!("{}-{}", streams.name(), variant.name()), options)?;
+            let held = open_streams::measure(self.run, streams, variant, &envoy)
+                .await
+                .with_context(|| format!("{} Envoy, log: [{}]", variant.name(), envoy.log_end()))?;
+            eprintln!(
+                "{}, {}: {:.1} KiB per stream",
+                streams.name(),
+                variant.name(),
+                held.per_stream() / 1024.0
+            );
+            all.insert(variant, held);
         }
-    })?;
-    Ok(results)
+        Ok(all)
+    }
+}
+
+fn fail(results: &mut Results, failure: String) {
+    eprintln!("FAILED: {failure}");
+    results.failures.push(failure);
 }
 
 /// All rounds of one case.
@@ -87,6 +167,9 @@ async fn measure(
     Ok(rounds)
 }
 
+/// Bytes of an answer's end by which complete ones are known.
+const ENDING: usize = 16;
+
 async fn measure_once(
     run: &Run,
     case: Case,
@@ -95,16 +178,18 @@ async fn measure_once(
     envoy: &Envoy,
 ) -> anyhow::Result<Round> {
     let request: Rc<[u8]> = case.request(variant, run.pace()).into();
-    let client = case.client(variant);
     let answer = load::fetch(envoy.address, &request).await?;
-    payloads::check_answer(client, case.streams(), &answer)?;
+    case.check(variant, &answer)?;
+    // All answers are the same, so they end as the one that was looked at as a whole.
+    let ending = answer.get(answer.len().saturating_sub(ENDING)..).unwrap_or_default();
+    let (warmup, duration) = run.times(case);
     let load = Load {
         address: envoy.address,
         request,
-        ending: client.ending(case.streams()),
+        ending: ending.into(),
         connections,
-        warmup: run.warmup(),
-        duration: run.duration(),
+        warmup,
+        duration,
         spread: case.answer_time(run.pace()),
     };
     let mut marks = Vec::new();
@@ -129,7 +214,7 @@ fn own_cpu_time() -> Duration {
 fn round(seen: &Seen, envoy_cpu: Duration, own_cpu: Duration, resident: u64) -> Round {
     let seconds = seen.elapsed.as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 answers")]
-    let answers = seen.answers as f64;
+    let (answers, closed) = (seen.answers as f64, seen.closed as f64);
     let milliseconds = |histogram: &hdrhistogram::Histogram<u64>, quantile: f64| {
         Duration::from_nanos(histogram.value_at_quantile(quantile)).as_secs_f64() * 1000.0
     };
@@ -140,6 +225,7 @@ fn round(seen: &Seen, envoy_cpu: Duration, own_cpu: Duration, resident: u64) -> 
         first_byte: (milliseconds(&seen.first_byte, 0.5), milliseconds(&seen.first_byte, 0.99)),
         envoy_busy: envoy_cpu.as_secs_f64() / seconds,
         bench_busy: own_cpu.as_secs_f64() / seconds,
+        closed: closed / answers,
         resident,
     }
 }

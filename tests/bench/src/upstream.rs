@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::http1::{MessageReader, RequestHead};
-use crate::payloads::{self, Dialect};
+use crate::payloads::{self, Asked, Dialect, Shape};
 
 /// The answers of one provider.
 #[derive(Debug)]
@@ -32,8 +32,9 @@ impl Answers {
 
 #[derive(Debug)]
 struct Server {
-    openai: Answers,
-    anthropic: Answers,
+    /// In the order of [`Dialect::ALL`].
+    answers: [Answers; Dialect::ALL.len()],
+    count: Vec<u8>,
     wants_stream: Finder<'static>,
 }
 
@@ -57,8 +58,8 @@ pub(crate) fn spawn(port: u16) -> anyhow::Result<SocketAddr> {
 
 async fn accept(listener: TcpListener) {
     let server: &'static Server = Box::leak(Box::new(Server {
-        openai: Answers::of(Dialect::Openai),
-        anthropic: Answers::of(Dialect::Anthropic),
+        answers: Dialect::ALL.map(Answers::of),
+        count: payloads::count_answer(),
         wants_stream: Finder::new(b"\"stream\":true"),
     }));
     loop {
@@ -80,7 +81,7 @@ async fn accept(listener: TcpListener) {
 impl Server {
     async fn serve(&self, mut connection: TcpStream) -> anyhow::Result<()> {
         connection.set_nodelay(true)?;
-        let mut buffer = vec![0; 16 * 1024];
+        let mut buffer = vec![0; 64 * 1024];
         let mut reader = MessageReader::<RequestHead>::new();
         let mut body = Vec::with_capacity(4096);
         loop {
@@ -103,15 +104,19 @@ impl Server {
         head: &RequestHead,
         body: &[u8],
     ) -> anyhow::Result<()> {
-        let answers = match head.path.as_str() {
-            path if path == Dialect::Openai.path() => &self.openai,
-            path if path == Dialect::Anthropic.path() => &self.anthropic,
-            _ => {
+        let (dialect, shape) = match Asked::at(&head.path) {
+            Some(Asked::Answer(dialect, shape)) => (dialect, shape),
+            Some(Asked::Count) => return Ok(connection.write_all(&self.count).await?),
+            None => {
                 connection.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await?;
                 return Ok(());
             }
         };
-        if self.wants_stream.find(body).is_none() {
+        let place = Dialect::ALL.iter().position(|known| *known == dialect).unwrap_or_default();
+        let answers = self.answers.get(place).context("bug: a dialect without answers")?;
+        let wants_stream =
+            shape.map_or_else(|| self.wants_stream.find(body).is_some(), |shape| shape == Shape::Stream);
+        if !wants_stream {
             connection.write_all(&answers.unary).await?;
             return Ok(());
         }

@@ -4,7 +4,8 @@ use llm_dialects::Dialect::{self, AnthropicMessages, OpenaiChat};
 use llm_dialects::hub::StreamEvent;
 use serde_json::{Value, json};
 
-use crate::{anthropic_grammar, readers, stream};
+use crate::pipe::stream;
+use crate::{anthropic_grammar, pairs, readers};
 
 /// Status and body as the client gets them.
 fn told(from: Dialect, to: Dialect, status: u16, body: &str) -> (u16, Value) {
@@ -93,7 +94,7 @@ fn json_errors_of_openai() {
 
 #[test]
 fn other_bodies_give_an_error_made_from_the_status() {
-    for (to, from) in crate::DIRECTIONS {
+    for (to, from) in pairs() {
         for status in [400, 401, 403, 404, 413, 429, 500, 502, 503, 529] {
             let of_status = told(from, to, status, "");
             for body in [
@@ -133,10 +134,12 @@ fn every_error_survives_a_stream_of_every_dialect() {
             let mut out = Vec::new();
             let mut encoder = dialect.stream_encoder(0, true);
             encoder.event(&StreamEvent::Error(error.clone()), &mut out);
-            crate::client_reads(dialect, &out).unwrap();
-            for (to, from) in crate::DIRECTIONS {
+            assert!(readers::stream(dialect, &out).unwrap().error.is_some(), "{dialect} {status}");
+            for (to, from) in pairs() {
                 if from == dialect {
-                    crate::client_reads(to, &stream(from, to, [&out[..]])).unwrap();
+                    let told = readers::stream(to, &stream(from, to, [&out[..]]));
+                    let told = told.unwrap_or_else(|breach| panic!("{from} to {to}: {status}: {breach}"));
+                    assert!(told.error.is_some(), "{from} to {to}: {status}");
                 }
             }
         }

@@ -1,10 +1,11 @@
 //! T-11 and T-12: token counts across dialects, in every shape providers report them. OpenAI counts cached tokens
 //! as part of the prompt, Anthropic beside it.
 
-use llm_dialects::Dialect::{AnthropicMessages, OpenaiChat};
+use llm_dialects::Dialect::{self, AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses};
 use serde_json::{Value, json};
 
-use crate::{anthropic_grammar, readers, response, stream};
+use crate::pipe::stream;
+use crate::{anthropic_grammar, canonical, readers, response};
 
 /// Usage of OpenAI-compatible providers, and what Anthropic clients are told: input, cache writes, cache reads,
 /// output.
@@ -168,6 +169,63 @@ fn streams_of_anthropic() {
             let said =
                 readers::openai_stream(&stream(AnthropicMessages, OpenaiChat, [events.as_bytes()])).unwrap();
             assert_eq!(openai_counts(&said.usage), expected, "{usage}");
+        }
+    }
+}
+
+/// Usage of the other providers as they write it whole, and every input token, those read from the cache, and every
+/// output token.
+fn other_shapes() -> Vec<(Dialect, Value, [u64; 3])> {
+    vec![
+        (
+            OpenaiResponses,
+            json!({"input_tokens": 100, "input_tokens_details": {"cached_tokens": 60}, "output_tokens": 20,
+                "output_tokens_details": {"reasoning_tokens": 15}, "total_tokens": 120}),
+            [100, 60, 20],
+        ),
+        (OpenaiResponses, json!({"input_tokens": 100, "output_tokens": 20, "total_tokens": 120}), [100, 0, 20]),
+        (
+            GeminiGenerate,
+            json!({"promptTokenCount": 100, "cachedContentTokenCount": 60, "candidatesTokenCount": 5,
+                "thoughtsTokenCount": 15, "totalTokenCount": 120}),
+            [100, 60, 20],
+        ),
+        (
+            GeminiGenerate,
+            json!({"promptTokenCount": 90, "toolUsePromptTokenCount": 10, "candidatesTokenCount": 20, "totalTokenCount": 120}),
+            [100, 0, 20],
+        ),
+        (GeminiGenerate, json!({"promptTokenCount": 100, "totalTokenCount": 100}), [100, 0, 0]),
+        (
+            BedrockConverse,
+            json!({"inputTokens": 10, "cacheReadInputTokens": 60, "cacheWriteInputTokens": 30, "outputTokens": 20,
+                "totalTokens": 120}),
+            [100, 60, 20],
+        ),
+        (BedrockConverse, json!({"inputTokens": 100, "outputTokens": 20, "totalTokens": 120}), [100, 0, 20]),
+    ]
+}
+
+#[test]
+fn t11_usage_of_the_other_providers_reaches_every_client() {
+    for (provider, usage, [input, cached, output]) in other_shapes() {
+        let mut answer: Value = serde_json::from_slice(&canonical::answer(provider)).unwrap();
+        let field = if provider == GeminiGenerate { "usageMetadata" } else { "usage" };
+        answer[field] = usage.clone();
+        for client in Dialect::ALL.into_iter().filter(|client| *client != provider) {
+            let told = response(provider, client, answer.to_string().as_bytes()).unwrap();
+            let told: Value = serde_json::from_slice(&told).unwrap();
+            let said = readers::response(client, &told).unwrap();
+            assert_eq!(said.usage, Some((input, output)), "{provider} to {client}: {usage}");
+            let pointer = match client {
+                OpenaiChat => "/usage/prompt_tokens_details/cached_tokens",
+                OpenaiResponses => "/usage/input_tokens_details/cached_tokens",
+                AnthropicMessages => "/usage/cache_read_input_tokens",
+                GeminiGenerate => "/usageMetadata/cachedContentTokenCount",
+                BedrockConverse => "/usage/cacheReadInputTokens",
+            };
+            let read = told.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
+            assert_eq!(read, cached, "{provider} to {client}: {told}");
         }
     }
 }
