@@ -1,5 +1,6 @@
-"""What providers answer, as Python values and event streams: the fixtures of the suite. Those of OpenAI's chat
-completions and of Anthropic are here, the others in `responses_answers`, `gemini_answers` and `bedrock_answers`."""
+"""What providers answer, as Python values and event streams: the fixtures of the suite. Those of OpenAI's
+chat completions and of Anthropic are here, the others in `responses_answers`, `gemini_answers` and
+`bedrock_answers`."""
 
 from __future__ import annotations
 

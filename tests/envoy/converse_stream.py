@@ -20,8 +20,8 @@ class ConverseMessage:
 
 
 def read(raw: bytes) -> ConverseMessage:
-    """Runs the state machine of a stream: messageStart; per block deltas (a tool's behind its start), then a stop,
-    with indices from 0; messageStop; metadata. An exception may end it at any point."""
+    """Runs the state machine of a stream: messageStart; per block deltas (a tool's behind its start), then a
+    stop, with indices from 0; messageStop; metadata. An exception may end it at any point."""
     message = ConverseMessage([], None, {}, None)
     state = "before"
     for event in aws_event_stream.parse(raw):

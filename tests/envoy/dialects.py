@@ -23,7 +23,8 @@ DIALECTS = ("openai", "responses", "anthropic", "gemini", "bedrock")
 # client dialect, provider dialect
 PAIRS = [(client, upstream) for client in DIALECTS for upstream in DIALECTS]
 
-# Pairs for what is slow or the same everywhere: each dialect once as client and once as provider, none with itself.
+# Pairs for what is slow or the same everywhere: each dialect once as client and once as provider, none with
+# itself.
 FEW_PAIRS = [
     ("openai", "anthropic"),
     ("responses", "gemini"),
@@ -37,8 +38,9 @@ def ids(pairs: list[tuple[str, str]]) -> list[str]:
     return [f"{client}-to-{upstream}" for client, upstream in pairs]
 
 
-# Some providers speak two of the dialects. A client that speaks one of them reaches the other at another backend:
-# chat completions alone are spoken by a server of one's own, generateContent alone by Vertex AI's Gemini models.
+# Some providers speak two of the dialects. A client that speaks one of them reaches the other at another
+# backend: chat completions alone are spoken by a server of one's own, generateContent alone by Vertex AI's
+# Gemini models.
 BACKENDS = {("responses", "openai"): "completions", ("openai", "gemini"): "vertex"}
 
 # The default model: Vertex AI decides by the name what is spoken, nobody else cares.
@@ -120,8 +122,8 @@ def turn(dialect: str, content: Any = "Hi") -> dict[str, Any]:
 def request(
     dialect: str, model: str = MODEL, content: Any = "Hi", stream: bool = False, **more: Any
 ) -> dict[str, Any]:
-    """A chat request; the conversation and other fields may be given whole. Gemini and Bedrock have the model and
-    the wish for a stream in the path."""
+    """A chat request; the conversation and other fields may be given whole. Gemini and Bedrock have the model
+    and the wish for a stream in the path."""
     body = turn(dialect, content)
     if dialect in ("openai", "responses", "anthropic"):
         body["model"] = model
@@ -247,7 +249,9 @@ def read_gemini(message: gemini_stream.GeminiMessage) -> Answer:
     usage = message.usage
     cached = usage.get("cachedContentTokenCount") or 0
     output = (usage.get("candidatesTokenCount") or 0) + (usage.get("thoughtsTokenCount") or 0)
-    return Answer(text, calls, stop, (usage.get("promptTokenCount") or 0) - cached, output, cached, message.model)
+    return Answer(
+        text, calls, stop, (usage.get("promptTokenCount") or 0) - cached, output, cached, message.model
+    )
 
 
 def read_bedrock(body: dict[str, Any]) -> Answer:

@@ -30,8 +30,8 @@ def chunks(raw: bytes, kind: str = "text/event-stream") -> list[dict[str, Any]]:
 
 
 def read(raw: bytes, kind: str = "text/event-stream") -> GeminiMessage:
-    """Reads an answer and fails at what clients stumble over: changing ids, more than one candidate, parts behind
-    the end, no reason to finish."""
+    """Reads an answer and fails at what clients stumble over: changing ids, more than one candidate, parts
+    behind the end, no reason to finish."""
     message = GeminiMessage([], None, {}, "", None)
     ids = set()
     for chunk in chunks(raw, kind):

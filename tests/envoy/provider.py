@@ -239,7 +239,8 @@ class Connection(asyncio.Protocol):
 class Provider:
     """The server, in a thread of its own. Everything public may be called from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self._host = host
         self.connections: set[Connection] = set()
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)
@@ -253,7 +254,7 @@ class Provider:
         self.port: int = self._server.sockets[0].getsockname()[1]
 
     async def _start(self) -> asyncio.Server:
-        return await self._loop.create_server(lambda: Connection(self), "127.0.0.1", 0)
+        return await self._loop.create_server(lambda: Connection(self), self._host, 0)
 
     def _run(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
@@ -365,9 +366,9 @@ def stream(
     headers: dict[str, str] | None = None,
     end: str = "complete",
 ) -> Script:
-    """An event stream in the pieces given, in the form the path asks for, waiting at each gate. `end`: `complete` ends the chunked body,
-    `close` and `reset` break the connection before its end, `open` leaves it open until the gateway closes
-    it."""
+    """An event stream in the pieces given, in the form the path asks for, waiting at each gate. `end`:
+    `complete` ends the chunked body, `close` and `reset` break the connection before its end, `open` leaves
+    it open until the gateway closes it."""
     flat: list[bytes | Gate] = []
     for piece in pieces:
         flat.extend(piece if isinstance(piece, list) else [piece])

@@ -33,9 +33,9 @@ class ResponsesMessage:
 
 
 def read(raw: bytes) -> ResponsesMessage:
-    """Runs the state machine of a Responses stream and fails at what clients stumble over: numbers that do not
-    count up, changing ids, items that are not opened, closed or the same in the end, deltas that do not add up to
-    what is said to be done, anything behind the final event."""
+    """Runs the state machine of a Responses stream and fails at what clients stumble over: numbers that do
+    not count up, changing ids, items that are not opened, closed or the same in the end, deltas that do not
+    add up to what is said to be done, anything behind the final event."""
     created: dict[str, Any] | None = None
     final: dict[str, Any] | None = None
     error = None

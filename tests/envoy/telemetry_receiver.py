@@ -89,7 +89,9 @@ class Receiver:
             self.logs += logs
             self._changed.notify_all()
 
-    def wait(self, kind: str, wanted: Callable[[dict[str, Any]], bool], timeout: float = 20) -> dict[str, Any]:
+    def wait(
+        self, kind: str, wanted: Callable[[dict[str, Any]], bool], timeout: float = 20
+    ) -> dict[str, Any]:
         """The first span (`spans`) or record (`logs`) that is wanted."""
         found: list[dict[str, Any]] = []
 

@@ -47,7 +47,13 @@ BROKEN = {
         ["{file}:", "HTTPRoute default/bad", "spec.parentRefs[0]", "no-such-gateway"],
     ),
     "not served": (
-        m.dump(m.backend("bad", m.provider("openai", 9), ai={"promptGuard": {"request": [{"regex": {"builtins": ["Email"]}}]}})),
+        m.dump(
+            m.backend(
+                "bad",
+                m.provider("openai", 9),
+                ai={"promptGuard": {"request": [{"regex": {"builtins": ["Email"]}}]}},
+            )
+        ),
         ["{file}:", "AgentgatewayBackend default/bad", "promptGuard"],
     ),
 }

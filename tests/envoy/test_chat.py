@@ -62,7 +62,7 @@ ODD = (
 @every
 def test_same_dialect_bodies_pass_byte_for_byte(client: Client, provider: Provider, dialect: str) -> None:
     conversation = {"gemini": (b"contents", b"parts"), "responses": (b"input", b"content")}
-    body = b'{ "model" :"gemini-m",' + ODD % conversation.get(dialect, (b"messages", b"content"))
+    body = b'{ "model" :"gemini-2.5-flash",' + ODD % conversation.get(dialect, (b"messages", b"content"))
     answer = b' {"id":"x","object":"chat.completion","type":"message","odd":1.50,"usage":{}}\n'
     provider.then(reply(answer))
     response = client.ask(dialect, dialect, body)

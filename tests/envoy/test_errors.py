@@ -16,7 +16,8 @@ from dialects import PAIRS, Client
 from provider import Provider, Script, hang_up, reply, stream
 
 pairs = pytest.mark.parametrize(("dialect", "upstream"), PAIRS, ids=dialects.ids(PAIRS))
-# Every pair is met where it matters which it is; elsewhere each client and each provider once, and one of the same.
+# Every pair is met where it matters which it is; elsewhere each client and each provider once, and one of the
+# same.
 few = pytest.mark.parametrize(
     ("dialect", "upstream"),
     [*dialects.FEW_PAIRS, ("anthropic", "anthropic"), ("bedrock", "bedrock")],
@@ -74,7 +75,8 @@ def test_t08_errors_keep_status_and_kind(
     if dialect in ("openai", "responses"):
         assert error["type"] in OPENAI_TYPES
     else:
-        # OpenAI and Bedrock do not tell a body too large from other wrong requests, nor Google 529 from others.
+        # OpenAI and Bedrock do not tell a body too large from other wrong requests, nor Google 529 from
+        # others.
         types = {
             "anthropic": answers.ANTHROPIC_ERRORS,
             "gemini": gemini_answers.ERRORS,

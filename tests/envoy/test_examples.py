@@ -22,7 +22,7 @@ def test_an_example_is_good(name: str) -> None:
 
 
 def test_the_quickstart(runtime: str, folder: Path) -> None:
-    """`make run`, on free ports: clients reach both providers, chosen by the model."""
+    """`make run`, on free ports: both clients reach both providers, chosen by the model."""
     demo = free_port()
     gateway = Gateway(folder, runtime, "--demo-provider", f"127.0.0.1:{demo}")
     for file in (EXAMPLES / "quickstart").iterdir():
@@ -34,7 +34,7 @@ def test_the_quickstart(runtime: str, folder: Path) -> None:
         gateway.write(file.name, text)
     gateway.start()
     try:
-        for dialect in ("openai", "anthropic", "gemini", "bedrock"):
+        for dialect in ("openai", "anthropic"):
             for model, answering in (
                 ("gpt-5", "gpt-5"),
                 ("claude-sonnet-4-5", "claude-sonnet-4-5"),

@@ -1,11 +1,15 @@
-"""T-29, T-30, T-31: with no tuning, a provider that fails is followed by the next within the same request, translated
-and authenticated afresh; a chain without anyone left says so; who asks to be left alone is."""
+"""T-29, T-30, T-31: when a provider fails, the next one answers within the same request, without any tuning; and who
+fails again and again is asked last for a while."""
 
 from __future__ import annotations
 
+import json
+import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 import answers
@@ -13,214 +17,355 @@ import dialects
 import manifests as m
 from conftest import AWS, KEYS
 from dialects import Client
-from provider import Provider, Script, hang_up, reply, silent
-from test_signing import verify
+from provider import Provider, Script, hang_up, reply, silent, stream
 from weir import Gateway
 
-every = pytest.mark.parametrize("dialect", dialects.DIALECTS)
+all_dialects = pytest.mark.parametrize("dialect", dialects.DIALECTS)
 streamed = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
 
-# What the first provider does; `None` where it never gets a request.
-FAILURES: dict[str, Script | None] = {
-    "429": reply(answers.error("openai", 429), 429),
-    "500": reply(answers.error("openai", 500), 500),
-    "503": reply(answers.error("openai", 503), 503),
-    "html": reply(answers.HTML, 502, content_type="text/html"),
+# The most one attempt may take at the backends called `timed`; requests that fail over there take so long.
+PER_TRY = "400ms"
+
+# An answer that takes away what was counted, and a 429 that does not ask for a pause.
+NO_PAUSE = {"retry-after": "0"}
+
+# What makes the first provider fail, before it has sent a byte of an answer.
+FAILURES: dict[str, Script] = {
+    **{
+        f"{status}": reply(answers.error("openai", status), status)
+        for status in (408, 500, 501, 502, 503, 504, 529)
+    },
+    "429": reply(answers.error("openai", 429), 429, headers=NO_PAUSE),
+    "HTML 502": reply(answers.HTML, 502, content_type="text/html"),
+    "200 without JSON": reply(b"<html>", 200, content_type="text/html"),
     "reset": hang_up("reset"),
     "closed": hang_up("close"),
-    "silent": silent(),
-    "refused": None,
-    "tls": None,
 }
 
-# Every failing provider is remembered for a while, so every case has a chain of its own.
-FLAGS = ("whole", "stream")
-SINGLE = [f"one-{failure}-{dialect}-{flag}" for failure in FAILURES for dialect in dialects.DIALECTS for flag in FLAGS]
-DOUBLE = [f"two-{dialect}-{flag}" for dialect in dialects.DIALECTS for flag in FLAGS]
-OTHERS = [
-    f"{purpose}-{dialect}"
-    for purpose in ("large", "wrong", "told", "back", "cooling", "denied")
-    for dialect in dialects.DIALECTS
-]
+
+class NoTls:
+    """A server that answers whatever it gets with something that is no TLS."""
+
+    def __init__(self) -> None:
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listening.getsockname()[1]
+        threading.Thread(target=self._serve, name="no TLS", daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listening.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
 
 
-def first_of(name: str, port: int, closed_port: int) -> dict[str, Any]:
-    """The first provider of a chain: OpenAI, reached as the case wants it."""
-    refused = name.startswith("one-refused")
-    entry = m.with_key(m.provider("openai", closed_port if refused else port, prefix="/first/v1"), "openai")
-    if name.startswith("one-tls"):
-        # The other side speaks no TLS.
-        entry["policies"]["tls"] = {}
-    if name.startswith("one-silent"):
-        entry["policies"]["http"] = {"requestTimeout": "300ms"}
-    return entry
-
-
-def chain(name: str, port: int, closed_port: int) -> dict[str, Any]:
-    """OpenAI, then Anthropic, then Bedrock."""
-    first = first_of(name, port, closed_port)
+def chain(
+    name: str, port: int, first: dict[str, Any] | None = None, policies: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """OpenAI first, Anthropic second, Bedrock third; all at one port, told apart by path and model."""
+    first = first or m.with_key(m.provider("openai", port, prefix="/first/v1"), "openai")
     second = m.with_key(m.provider("anthropic", port, model="claude-second", prefix="/second/v1"), "anthropic")
-    third = m.with_key(m.elsewhere(port, model="third", bedrock={}), "bedrock")
-    if name.startswith("back"):
-        return m.groups(name, [second], [first], [third])
-    return m.groups(name, [first], [second], [third])
+    third = m.with_key(m.elsewhere(port, model="third", bedrock={"region": "eu-west-1"}), "bedrock")
+    backend = m.groups(name, [first], [second], [third])
+    if policies:
+        backend["spec"]["policies"] = policies
+    return backend
+
+
 
 
 @pytest.fixture(scope="module")
-def chains(
+def gateway(
     runtime: str, scripted: Provider, closed_port: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
-    gateway = Gateway(tmp_path_factory.mktemp(f"chains-{runtime}") / "config", runtime)
-    names = SINGLE + DOUBLE + OTHERS
-    gateway.write(
-        "all.yaml",
-        m.dump(
-            m.gateway_class(),
-            m.gateway(gateway.port),
-            *(m.secret(name, key) for name, key in KEYS.items()),
-            m.aws_secret("bedrock", *AWS),
-            *(chain(name, scripted.port, closed_port) for name in names),
-            *(m.route(name, m.rule(name, path=f"/{name}")) for name in names),
-        ),
-    )
+    gateway = Gateway(tmp_path_factory.mktemp(f"failover-{runtime}") / "config", runtime)
+    port, no_tls = scripted.port, NoTls()
+    refused = m.with_key(m.provider("openai", closed_port), "openai")
+    without_tls = m.provider("openai", no_tls.port)
+    without_tls["policies"] = {"auth": m.auth(without_tls, "openai"), "tls": {}}
+    same = [m.with_key(m.provider("openai", port, prefix=f"/{name}/v1"), "openai") for name in "abc"]
+    eviction = {"duration": "30s", "consecutiveFailures": 2}
+    judge = {"unhealthyCondition": "response.code == 404", "eviction": {"duration": "30s"}}
+    backends = [
+        chain("chain", port),
+        chain("refused", port, refused),
+        chain("no-tls", port, without_tls),
+        chain("timed", port, policies={"http": {"requestTimeout": PER_TRY}}),
+        *(chain(name, port) for name in ("cooling", "headerless", "told", "logged", "stopped", "codes")),
+        chain("dead-first", port, refused, policies={"health": {"eviction": eviction}}),
+        chain("counted", port, policies={"health": {"eviction": eviction}}),
+        chain("judged", port, policies={"health": judge}),
+        m.groups("pool", same),
+        m.groups("pools", same[:2], same[2:]),
+    ]
+    names = [backend["metadata"]["name"] for backend in backends]
+    rules = {name: m.rule(name, path=f"/{name}") for name in names}
+    rules["codes"]["retry"] = {"codes": [401, 403]}
+    secrets = [m.secret(name, key) for name, key in KEYS.items()]
+    gateway.write("gateway.yaml", m.dump(m.gateway_class(), m.gateway(gateway.port)))
+    gateway.write("keys.yaml", m.dump(*secrets, m.aws_secret("bedrock", *AWS)))
+    gateway.write("backends.yaml", m.dump(*backends))
+    gateway.write("routes.yaml", m.dump(*(m.route(name, rule) for name, rule in rules.items())))
     gateway.start()
     yield gateway
     gateway.stop()
+    no_tls.listening.close()
 
 
 @pytest.fixture
-def asking(chains: Gateway, provider: Provider) -> Iterator[Client]:
-    client = Client(chains)
+def client(gateway: Gateway) -> Iterator[Client]:
+    client = Client(gateway)
     yield client
     client.close()
 
 
-def flag(streamed: bool) -> str:
-    return "stream" if streamed else "whole"
+def paths(provider: Provider) -> list[str]:
+    """Who was asked, in order: `first`, `second`, `third` (or `a`, `b`, `c`)."""
+    found = [request.path.split("/")[1] for request in provider.requests]
+    return ["third" if name == "model" else name for name in found]
 
 
-def first_path(dialect: str) -> str:
-    """OpenAI is asked in its client's own words, where it has them."""
-    return "/first/v1/responses" if dialect == "responses" else "/first/v1/chat/completions"
+def settle(client: Client, provider: Provider, backend: str) -> None:
+    """One good answer of the first provider: nothing of its failures is remembered."""
+    provider.clear()
+    dialects.read("openai", client.ask("openai", backend))
+    assert paths(provider) == ["first"]
 
 
-@every
+def settle_all(client: Client, provider: Provider, backend: str) -> None:
+    """One good answer of each provider."""
+    bad = reply(answers.error("openai", 429), 429, headers=NO_PAUSE)
+    for count in range(3):
+        provider.clear()
+        provider.then(*[bad] * count)
+        dialects.read("openai", client.ask("openai", backend))
+        assert len(provider.requests) == count + 1
+
+
+def over_both_workers(client: Client, dialect: str, backend: str, times: int = 12) -> None:
+    """Sends requests over connections of their own, which Envoy's two workers share."""
+    for _ in range(times):
+        with httpx.Client(timeout=dialects.TIMEOUT) as own:
+            body = dialects.request(dialect)
+            response = own.post(client.url(dialect, backend), json=body, headers=dialects.headers(dialect))
+            dialects.read(dialect, response)
+
+
+@all_dialects
 @streamed
 @pytest.mark.parametrize("failure", FAILURES)
-def test_t29_the_second_provider_answers(
-    asking: Client, provider: Provider, dialect: str, streamed: bool, failure: str
+def test_t29_t30_the_second_provider_answers(
+    client: Client, provider: Provider, dialect: str, streamed: bool, failure: str
 ) -> None:
-    script = FAILURES[failure]
-    if script:
-        provider.then(script)
-    answer = dialects.read(dialect, asking.ask(dialect, f"one-{failure}-{dialect}-{flag(streamed)}", stream=streamed))
-    assert answer.text == answers.TEXT and answer.model in ("claude-second", None)
-    *before, second = provider.requests
-    assert second.path == "/second/v1/messages"
-    # Nothing of the first attempt is left: neither key nor path nor body.
-    assert second.header("authorization") is None and second.values("x-api-key") == [KEYS["anthropic"]]
-    assert second.json["model"] == "claude-second" and second.json["max_tokens"] > 0
-    assert second.header("content-length") == str(len(second.body))
-    if script:
-        [first] = before
-        assert first.path == first_path(dialect) and first.json["model"] == dialects.MODEL
-        assert first.values("authorization") == [f"Bearer {KEYS['openai']}"]
-        assert first.header("anthropic-version") is None and first.header("x-api-key") is None
-    else:
-        assert before == []
-
-
-@every
-@streamed
-def test_t29_the_third_provider_answers(
-    asking: Client, provider: Provider, dialect: str, streamed: bool
-) -> None:
-    mark = asking.gateway.process.mark()
-    provider.then(reply(answers.error("openai", 500), 500), reply(answers.error("anthropic", 529), 529))
-    model = f"gemini-chained-{dialect}-{streamed}"
-    response = asking.ask(dialect, f"two-{dialect}-{flag(streamed)}", model=model, stream=streamed)
-    answer = dialects.read(dialect, response)
-    assert answer.text == answers.TEXT and answer.model in ("third", None)
-    first, second, third = provider.requests
-    assert first.path == first_path(dialect) and second.path == "/second/v1/messages"
-    verify(third, AWS, "us-east-1")
-    # One line in the log, with the usage of the attempt that answered.
-    record = asking.gateway.wait_record(model, mark)
-    assert record["provider"] == "aws.bedrock" and record["outcome"] == "complete"
-    assert int(record["attempts"]) == 3 and record["usage"]["output"] == answers.USAGE["output"]
-    assert len(asking.gateway.records(model, mark)) == 1
-
-
-@every
-def test_t30_twenty_megabytes_are_translated_for_each(asking: Client, provider: Provider, dialect: str) -> None:
-    text = "x" * (20 * 1024 * 1024)
-    provider.then(reply(answers.error("openai", 500), 500), reply(answers.error("anthropic", 500), 500))
-    answer = dialects.read(dialect, asking.ask(dialect, f"large-{dialect}", content=text))
+    provider.then(FAILURES[failure])
+    answer = dialects.read(dialect, client.ask(dialect, "chain", model="m", stream=streamed))
     assert answer.text == answers.TEXT
-    assert len(provider.requests) == 3 and all(text.encode() in request.body for request in provider.requests)
-    verify(provider.last, AWS, "us-east-1")
-
-
-@every
-def test_an_untouched_body_after_a_translated_one_is_whole(
-    asking: Client, provider: Provider, dialect: str
-) -> None:
-    """One of the attempts may pass the client's bytes on; its length must not be that of another's translation."""
-    provider.then(reply(answers.error("anthropic", 500), 500))
-    dialects.read(dialect, asking.ask(dialect, f"back-{dialect}"))
     first, second = provider.requests
-    assert first.path == "/second/v1/messages" and second.path == first_path(dialect)
-    assert first.header("content-length") == str(len(first.body))
-    assert second.header("content-length") == str(len(second.body))
-    assert second.json["model"] == dialects.MODEL
-    assert second.header("anthropic-version") is None and second.header("x-api-key") is None
+    # OpenAI speaks two of the dialects itself.
+    spoken = "responses" if dialect == "responses" else "chat/completions"
+    assert first.path == f"/first/v1/{spoken}" and second.path == "/second/v1/messages"
+    # Translated afresh, with the second provider's key and nothing of the first attempt.
+    assert first.values("authorization") == [f"Bearer {KEYS['openai']}"] and first.json["model"] == "m"
+    assert second.values("x-api-key") == [KEYS["anthropic"]] and second.header("authorization") is None
+    assert second.json["model"] == "claude-second" and second.header("content-length") == str(len(second.body))
+    settle(client, provider, "chain")
 
 
-@every
-def test_t31_a_wrong_request_is_not_tried_elsewhere(asking: Client, provider: Provider, dialect: str) -> None:
-    """Nor one without a right to it: the next provider's key must not make up for it."""
-    provider.then(reply(answers.error("openai", 400), 400), reply(answers.error("openai", 401), 401))
-    response = asking.ask(dialect, f"wrong-{dialect}")
-    dialects.error_of(dialect, response, 400)
-    assert "x-weir-exhausted" not in response.headers
-    response = asking.ask(dialect, f"denied-{dialect}")
-    dialects.error_of(dialect, response, 403 if dialect == "bedrock" else 401)
-    assert len(provider.requests) == 2
+@all_dialects
+@streamed
+def test_t29_t30_the_third_provider_answers_with_a_signature_of_its_own(
+    client: Client, provider: Provider, dialect: str, streamed: bool
+) -> None:
+    provider.then(hang_up(), reply(answers.error("anthropic", 529), 529))
+    answer = dialects.read(dialect, client.ask(dialect, "chain", stream=streamed))
+    assert answer.text == answers.TEXT and paths(provider) == ["first", "second", "third"]
+    last = provider.last
+    assert last.path == ("/model/third/converse-stream" if streamed else "/model/third/converse")
+    [authorization] = last.values("authorization")
+    assert authorization.startswith(f"AWS4-HMAC-SHA256 Credential={AWS[0]}/")
+    assert last.header("x-api-key") is None and last.header("anthropic-version") is None
+    assert last.header("content-length") == str(len(last.body))
+    settle_all(client, provider, "chain")
 
 
-@every
-def test_t31_an_exhausted_chain_says_so(asking: Client, provider: Provider, dialect: str) -> None:
-    mark = asking.gateway.process.mark()
+@all_dialects
+@streamed
+@pytest.mark.parametrize("backend", ["refused", "no-tls"])
+def test_t29_without_a_connection_the_next_provider_answers(
+    client: Client, provider: Provider, dialect: str, streamed: bool, backend: str
+) -> None:
+    assert dialects.read(dialect, client.ask(dialect, backend, stream=streamed)).text == answers.TEXT
+    assert paths(provider) == ["second"]
+
+
+@all_dialects
+@streamed
+def test_t29_a_provider_that_says_nothing_is_left_in_time(
+    client: Client, provider: Provider, dialect: str, streamed: bool
+) -> None:
+    provider.then(silent())
+    answer = dialects.read(dialect, client.ask(dialect, "timed", stream=streamed))
+    assert answer.text == answers.TEXT and paths(provider) == ["first", "second"]
+    assert provider.requests[0].abandoned.wait(5), "the first provider goes on for nobody"
+    settle(client, provider, "timed")
+
+
+@pytest.mark.parametrize("place", ["first", "second"])
+def test_t29_a_stream_that_has_begun_takes_its_time(client: Client, provider: Provider, place: str) -> None:
+    """The bound is for the first byte: later pieces may come when they like, passing or translated."""
+    if place == "second":
+        provider.then(FAILURES["500"])
+    dialect = "openai" if place == "first" else "anthropic"
+    gate = provider.gate()
+    begin, *rest = answers.text_stream(dialect)
+    provider.then(stream(begin, gate, *rest))
+    url = client.url("openai", "timed", stream=True)
+    body = dialects.request("openai", stream=True)
+    with client.http.stream("POST", url, json=body, headers=dialects.headers("openai")) as response:
+        assert response.status_code == 200
+        # This one lasts longer than one attempt may: the first provider has to be given up.
+        provider.then(silent())
+        dialects.read("anthropic", client.ask("anthropic", "timed"))
+        gate.open()
+        text = response.read().decode()
+    assert "[DONE]" in text and len(provider.requests) == (3 if place == "first" else 4)
+    settle(client, provider, "timed")
+
+
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+def test_t29_a_large_body_goes_to_the_next_provider_whole(
+    client: Client, provider: Provider, dialect: str
+) -> None:
+    content = "x" * (20 * 1024 * 1024)
+    provider.then(FAILURES["500"])
+    assert dialects.read(dialect, client.ask(dialect, "chain", content=content)).text == answers.TEXT
+    first, second = provider.requests
+    for request in (first, second):
+        assert content in json.dumps(request.json["messages"]) and len(request.body) >= len(content)
+    settle(client, provider, "chain")
+
+
+def test_t29_every_member_of_a_group_is_asked_before_the_next_group(client: Client, provider: Provider) -> None:
+    bad = reply(answers.error("openai", 500), 500)
+    for _ in range(4):
+        provider.clear()
+        provider.then(bad, bad)
+        dialects.read("openai", client.ask("openai", "pools"))
+        asked = paths(provider)
+        assert sorted(asked[:2]) == ["a", "b"] and asked[2:] == ["c"]
+    # They are asked in turn by chance, so some good answers take away what was counted.
+    for _ in range(20):
+        dialects.read("openai", client.ask("openai", "pools"))
+
+
+def test_t29_members_of_a_group_share_the_requests(client: Client, provider: Provider) -> None:
+    for _ in range(60):
+        dialects.read("openai", client.ask("openai", "pool"))
+    asked = paths(provider)
+    assert len(asked) == 60 and all(asked.count(name) >= 5 for name in "abc")
+
+
+def test_t29_who_asks_for_a_pause_gets_it_from_every_worker(client: Client, provider: Provider) -> None:
+    provider.then(reply(answers.error("openai", 429), 429, headers={"retry-after": "60"}))
+    dialects.read("openai", client.ask("openai", "cooling"))
+    assert paths(provider) == ["first", "second"]
+    provider.clear()
+    over_both_workers(client, "anthropic", "cooling")
+    assert set(paths(provider)) == {"second"}
+    # Last is not never.
+    provider.clear()
+    provider.then(reply(answers.error("anthropic", 500), 500), reply({"message": "no"}, 500))
+    dialects.read("openai", client.ask("openai", "cooling"))
+    assert paths(provider) == ["second", "third", "first"]
+
+
+def test_t29_a_429_without_a_header_is_heeded(client: Client, provider: Provider) -> None:
+    """For a second: the request that follows at once does not meet the same answer."""
+    provider.then(reply(answers.error("openai", 429), 429))
+    dialects.read("openai", client.ask("openai", "headerless"))
+    dialects.read("openai", client.ask("openai", "headerless"))
+    assert paths(provider) == ["first", "second", "second"]
+
+
+def test_t29_health_counts_failures_in_a_row(client: Client, provider: Provider) -> None:
+    bad = reply(answers.error("openai", 500), 500)
+    for script in (bad, None, bad, bad):
+        provider.clear()
+        if script:
+            provider.then(script)
+        dialects.read("openai", client.ask("openai", "counted"))
+        assert paths(provider)[0] == "first"
+    provider.clear()
+    over_both_workers(client, "openai", "counted")
+    assert set(paths(provider)) == {"second"}
+
+
+def test_t29_health_counts_connections_that_fail(client: Client, provider: Provider) -> None:
+    mark = client.gateway.process.mark()
+    for number in range(3):
+        dialects.read("openai", client.ask("openai", "dead-first", model=f"dead-{number}"))
+    attempts = [int(client.gateway.wait_record(f"dead-{number}", mark)["attempts"]) for number in range(3)]
+    assert attempts == [2, 2, 1], "after two the first is not asked"
+
+
+def test_t29_health_has_conditions(client: Client, provider: Provider) -> None:
+    provider.then(reply(answers.error("openai", 404), 404))
+    dialects.error_of("openai", client.ask("openai", "judged"), 404)
+    provider.clear()
+    dialects.read("openai", client.ask("openai", "judged"))
+    assert paths(provider) == ["second"]
+
+
+@all_dialects
+@streamed
+def test_t31_when_all_fail_the_client_is_told(
+    client: Client, provider: Provider, dialect: str, streamed: bool
+) -> None:
     provider.then(
         reply(answers.error("openai", 500, "First."), 500),
-        reply(answers.error("anthropic", 529, "Second."), 529),
-        reply(answers.error("bedrock", 503, "Third."), 503, headers=answers.error_headers("bedrock", 503)),
+        hang_up(),
+        reply({"message": "Third."}, 503, headers={"x-amzn-errortype": "ServiceUnavailableException"}),
     )
-    model = f"gemini-exhausted-{dialect}"
-    response = asking.ask(dialect, f"told-{dialect}", model=model)
+    response = client.ask(dialect, "told", stream=streamed)
     error = dialects.error_of(dialect, response, response.status_code)
-    assert response.status_code in (503, 529) and "Third." in error["message"]
-    assert len(provider.requests) == 3
-    assert response.headers["x-weir-exhausted"] == "true" and response.headers["x-weir-attempts"] == "3"
-    record = asking.gateway.wait_record(model, mark)
-    assert record["exhausted"] is True and record["outcome"] == "failed"
-
-
-@every
-def test_who_says_when_to_come_back_is_asked_last_until_then(
-    asking: Client, provider: Provider, dialect: str
-) -> None:
-    provider.then(reply(answers.error("openai", 429), 429, headers={"retry-after": "30"}))
-    for _ in range(2):
-        assert asking.ask(dialect, f"cooling-{dialect}").status_code == 200
-    first, second, third = provider.requests
-    assert first.path == first_path(dialect)
-    assert second.path == third.path == "/second/v1/messages", "the first is left alone"
-    # It is still worth a try when all others fail.
+    assert "Third." in error["message"] and response.status_code in (500, 503, 529)
+    assert response.headers["x-weir-attempts"] == "3" and response.headers["x-weir-exhausted"] == "true"
     provider.clear()
-    provider.then(
-        reply(answers.error("anthropic", 500), 500),
-        reply(answers.error("bedrock", 500), 500, headers=answers.error_headers("bedrock", 500)),
-    )
-    assert asking.ask(dialect, f"cooling-{dialect}").status_code == 200
-    assert provider.last.path == first_path(dialect)
+    settle_all(client, provider, "told")
+
+
+def test_t31_the_log_says_that_all_failed(client: Client, provider: Provider) -> None:
+    mark = client.gateway.process.mark()
+    provider.then(*[hang_up()] * 3)
+    response = client.ask("openai", "logged", model="all-failed")
+    assert response.headers["x-weir-exhausted"] == "true"
+    assert dialects.error_of("openai", response, 502)["code"] == "provider_unreachable"
+    record = client.gateway.wait_record("all-failed", mark)
+    assert record["attempt"] == 3 and record["exhausted"] is True and record["outcome"] == "failed"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413])
+def test_t31_what_is_no_failure_of_the_provider_stops(client: Client, provider: Provider, status: int) -> None:
+    provider.then(reply(answers.error("openai", status), status))
+    response = client.ask("openai", "stopped")
+    dialects.error_of("openai", response, status)
+    assert paths(provider) == ["first"]
+    assert response.headers["x-weir-attempts"] == "1" and "x-weir-exhausted" not in response.headers
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_t31_rules_can_ask_for_more(client: Client, provider: Provider, status: int) -> None:
+    provider.then(reply(answers.error("openai", status), status))
+    assert dialects.read("openai", client.ask("openai", "codes")).text == answers.TEXT
+    assert paths(provider) == ["first", "second"]
+
+
+def test_clients_cannot_choose_the_order(client: Client, provider: Provider) -> None:
+    """The header the wasm build steers Envoy with is its own."""
+    own = dialects.headers("openai") | {"x-weir-cluster-order": "MgA="}
+    response = client.http.post(client.url("openai", "chain"), json=dialects.request("openai"), headers=own)
+    dialects.read("openai", response)
+    assert paths(provider) == ["first"] and provider.last.header("x-weir-cluster-order") is None

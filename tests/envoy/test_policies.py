@@ -68,8 +68,12 @@ def governed(runtime: str, scripted: Provider, tmp_path_factory: pytest.TempPath
             m.aws_secret("bedrock", *AWS),
             *backends,
             routed,
-            m.route("r", *(m.rule(b["metadata"]["name"], path=f"/{b['metadata']['name']}") for b in backends[:14])),
-            m.route("s", *(m.rule(b["metadata"]["name"], path=f"/{b['metadata']['name']}") for b in backends[14:])),
+            m.route(
+                "r", *(m.rule(b["metadata"]["name"], path=f"/{b['metadata']['name']}") for b in backends[:14])
+            ),
+            m.route(
+                "s", *(m.rule(b["metadata"]["name"], path=f"/{b['metadata']['name']}") for b in backends[14:])
+            ),
             m.route("t", m.rule("routed", path="/routed")),
         ),
     )
@@ -192,7 +196,10 @@ def test_t05_prompt_caching(asking: Client, provider: Provider, dialect: str, up
 def test_t05_never_a_fifth_mark_nor_one_on_thinking(asking: Client, provider: Provider) -> None:
     mark = {"cache_control": {"type": "ephemeral"}}
     messages = [
-        {"role": "user", "content": [{"type": "text", "text": "One?", **mark}, {"type": "text", "text": "?", **mark}]},
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "One?", **mark}, {"type": "text", "text": "?", **mark}],
+        },
         {
             "role": "assistant",
             "content": [{"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}],
@@ -201,7 +208,9 @@ def test_t05_never_a_fifth_mark_nor_one_on_thinking(asking: Client, provider: Pr
     ]
     system = [{"type": "text", "text": LONG, **mark}]
     body = {"system": system, "messages": messages}
-    response = asking.ask("anthropic", at("cached", "anthropic", "anthropic"), model="claude-sonnet-4-5", **body)
+    response = asking.ask(
+        "anthropic", at("cached", "anthropic", "anthropic"), model="claude-sonnet-4-5", **body
+    )
     assert response.status_code == 200
     sent = provider.last.json
     assert marks(sent) == 4 and marks(sent["messages"][1]) == 0
@@ -222,7 +231,10 @@ def test_detect_and_passthrough(asking: Client, provider: Provider) -> None:
     """Bytes pass as they are; Detect reads model and usage where they can be found."""
     base = f"{asking.gateway.base}/routed"
     body = b'{"model":"detected-model" , "anything": [1.0]}'
-    answer = {"model": "detected-model", "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}}
+    answer = {
+        "model": "detected-model",
+        "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
+    }
     mark = asking.gateway.process.mark()
     headers = dialects.headers("openai") | {"content-type": "application/json"}
     provider.then(reply(answer))

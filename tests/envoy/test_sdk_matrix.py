@@ -1,4 +1,5 @@
-"""Every official SDK against every provider dialect: text, streams and tool calls through the SDK's own parsers."""
+"""Every official SDK against every provider dialect: text, streams and tool calls through the SDK's own
+parsers."""
 
 from __future__ import annotations
 
@@ -85,7 +86,8 @@ def test_openai_text(chat: openai.OpenAI, provider: Provider, streamed: bool) ->
 def test_openai_tools(chat: openai.OpenAI, provider: Provider, upstream: str, streamed: bool) -> None:
     call_tools(provider, upstream, streamed)
     tools = [
-        {"type": "function", "function": {"name": name, "parameters": SCHEMA}} for name in ("weather", "clock")
+        {"type": "function", "function": {"name": name, "parameters": SCHEMA}}
+        for name in ("weather", "clock")
     ]
     [choice] = asked(chat, streamed, tools=tools).choices
     assert choice.finish_reason == "tool_calls"
@@ -183,7 +185,9 @@ def message_of(client: anthropic.Anthropic, streamed: bool, **more: Any) -> Any:
 @streamed
 def test_anthropic_text(claude: anthropic.Anthropic, provider: Provider, streamed: bool) -> None:
     answer = message_of(claude, streamed)
-    assert "".join(block.text for block in answer.content) == answers.TEXT and answer.stop_reason == "end_turn"
+    assert (
+        "".join(block.text for block in answer.content) == answers.TEXT and answer.stop_reason == "end_turn"
+    )
     usage = answer.usage
     assert (usage.input_tokens, usage.cache_read_input_tokens, usage.output_tokens) == (
         answers.USAGE["input"],

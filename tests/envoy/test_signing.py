@@ -1,4 +1,5 @@
-"""Amazon Bedrock: requests are signed with the configured keys, over the body that is really sent, each attempt anew."""
+"""Amazon Bedrock: requests are signed with the configured keys, over the body that is really sent, each
+attempt anew."""
 
 from __future__ import annotations
 
@@ -86,7 +87,9 @@ def signing(runtime: str, scripted: Provider, tmp_path_factory: pytest.TempPathF
     gateway = Gateway(tmp_path_factory.mktemp(f"signing-{runtime}") / "config", runtime)
     port = scripted.port
     temporary = m.backend("temporary", m.elsewhere(port, bedrock={}))
-    temporary["spec"]["policies"] = {"auth": {"aws": {"secretRef": {"name": "temporary"}, "region": "ap-south-1"}}}
+    temporary["spec"]["policies"] = {
+        "auth": {"aws": {"secretRef": {"name": "temporary"}, "region": "ap-south-1"}}
+    }
     gateway.write(
         "all.yaml",
         m.dump(
@@ -98,7 +101,11 @@ def signing(runtime: str, scripted: Provider, tmp_path_factory: pytest.TempPathF
             temporary,
             m.groups(
                 "chain",
-                [m.with_key(m.elsewhere(port, model="first-model", bedrock={"region": "us-west-2"}), "fixed")],
+                [
+                    m.with_key(
+                        m.elsewhere(port, model="first-model", bedrock={"region": "us-west-2"}), "fixed"
+                    )
+                ],
                 [m.with_key(m.provider("openai", port), "key")],
                 [m.with_key(m.elsewhere(port, model="third-model", bedrock={}), "fixed")],
             ),
@@ -129,6 +136,8 @@ def test_t30_every_attempt_is_signed_anew(
     answer = dialects.read(dialect, Client(signing).ask(dialect, "chain", stream=streamed))
     assert answer.text == answers.TEXT and answer.model in ("third-model", None)
     first, second, third = provider.requests
+    # One may pass the client's bytes on; its length must not be that of another's translation.
+    assert all(request.header("content-length") == str(len(request.body)) for request in provider.requests)
     verify(first, AWS, "us-west-2")
     assert first.model == "first-model" and second.model == dialects.MODEL
     assert second.values("authorization") == ["Bearer plain-key"]

@@ -238,8 +238,8 @@ def test_t04_signatures_survive_as_stream_and_whole(client: Client, provider: Pr
 
 USAGE = answers.openai_usage()
 
-# T-11: where OpenAI-compatible providers put usage. What the gateway must make of it: all of it, or an estimate
-# that says so.
+# T-11: where OpenAI-compatible providers put usage. What the gateway must make of it: all of it, or an
+# estimate that says so.
 ZOO: dict[str, tuple[list[bytes], bool]] = {
     "choices empty": (
         openai(choice({"content": "Hi"}), choice({}, "stop"), {"choices": [], "usage": USAGE}),
@@ -290,6 +290,30 @@ def test_t11_usage_zoo(client: Client, provider: Provider, dialect: str, name: s
     if dialect == "anthropic":
         usage = event_stream.read_anthropic(response.content).usage
         assert (usage["input_tokens"], usage["output_tokens"]) == ((9, 5) if known else (0, 0))
+
+
+@pytest.mark.parametrize("upstream", dialects.DIALECTS)
+@pytest.mark.parametrize("options", [None, {"include_usage": False}], ids=["unsaid", "unwanted"])
+def test_t11_usage_is_asked_for_and_taken_out_again(
+    client: Client, provider: Provider, upstream: str, options: dict | None
+) -> None:
+    """An OpenAI client that wants no usage gets no chunk without choices; the log has the usage all the
+    same."""
+    model = f"gemini-2.5-unasked-{upstream}-{options is None}"
+    mark = client.gateway.process.mark()
+    body = dialects.request("openai", model=model, stream=True)
+    body.pop("stream_options")
+    if options:
+        body["stream_options"] = options
+    response = client.ask("openai", upstream, body, model=model, stream=True)
+    if upstream == "openai":
+        assert provider.last.json["stream_options"]["include_usage"] is True
+    message = event_stream.read_openai(response.content)
+    assert message.text == answers.TEXT and message.done and message.usage is None
+    assert all(e.data == "[DONE]" or e.json["choices"] for e in event_stream.parse(response.content))
+    record = client.gateway.wait_record(model, mark)
+    assert record["usage"] == answers.USAGE | {"cache_write": 0, "reasoning": 0}
+    assert "estimated" not in record
 
 
 @pytest.mark.parametrize("dialect", dialects.DIALECTS)

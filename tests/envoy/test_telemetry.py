@@ -1,4 +1,5 @@
-"""What is told about requests: histograms on Envoy's Prometheus endpoint, spans and logs at a real OTLP receiver."""
+"""What is told about requests: histograms on Envoy's Prometheus endpoint, spans and logs at a real OTLP
+receiver."""
 
 from __future__ import annotations
 
@@ -90,7 +91,11 @@ def check(attributes: dict[str, Any], model: str, provider: str, operation: str 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize(
     ("dialect", "upstream", "operation"),
-    [("openai", "anthropic", "chat"), ("gemini", "openai", "generate_content"), ("anthropic", "anthropic", "chat")],
+    [
+        ("openai", "anthropic", "chat"),
+        ("gemini", "openai", "generate_content"),
+        ("anthropic", "anthropic", "chat"),
+    ],
 )
 def test_a_span_and_a_log_record(
     asking: Client, receiver: Receiver, dialect: str, upstream: str, operation: str, streamed: bool
@@ -128,7 +133,9 @@ SERIES = re.compile(r"^(\w+?)(_bucket|_sum|_count)\{(.*)\} ([\d.e+]+)$", re.MULT
 def histograms(gateway: Gateway) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     """Counts and sums of the histograms of generative AI by their labels."""
     found = {}
-    for name, part, labels, value in SERIES.findall(gateway.admin("/stats/prometheus?histogram_buckets=cumulative")):
+    for name, part, labels, value in SERIES.findall(
+        gateway.admin("/stats/prometheus?histogram_buckets=cumulative")
+    ):
         if "gen_ai" in name and part != "_bucket":
             pairs = frozenset(re.findall(r'(\w+)="([^"]*)"', labels))
             found[name[name.index("gen_ai") :] + part, pairs] = float(value)
@@ -138,7 +145,9 @@ def histograms(gateway: Gateway) -> dict[tuple[str, frozenset[tuple[str, str]]],
 def series(gateway: Gateway, name: str, **labels: str) -> float:
     """The value of the series of that name that has these labels."""
     wanted = set(labels.items())
-    return sum(value for (found, pairs), value in histograms(gateway).items() if found == name and wanted <= pairs)
+    return sum(
+        value for (found, pairs), value in histograms(gateway).items() if found == name and wanted <= pairs
+    )
 
 
 def wait_series(gateway: Gateway, expected: float, name: str, **labels: str) -> None:

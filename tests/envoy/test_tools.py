@@ -41,8 +41,8 @@ def test_parallel_calls_reach_the_client(
     assert dialects.offered(upstream, provider.last.json) == ["weather", "time"]
 
 
-# What each dialect writes for: the model decides, it must call, it must not, it must call `time`. Bedrock has no
-# word for the third: the tools are left out there.
+# What each dialect writes for: the model decides, it must call, it must not, it must call `time`. Bedrock has
+# no word for the third: the tools are left out there.
 CHOICES: dict[str, tuple[dict, dict, dict | None, dict]] = {
     "openai": (
         {"tool_choice": "auto"},
@@ -223,9 +223,7 @@ def calls_of(dialect: str, *calls: tuple[str, str, dict]) -> list[dict]:
             {"functionCall": {"id": id, "name": name, "args": arguments}} for id, name, arguments in calls
         ]
         return [{"role": "model", "parts": parts}]
-    uses = [
-        {"toolUse": {"toolUseId": id, "name": name, "input": arguments}} for id, name, arguments in calls
-    ]
+    uses = [{"toolUse": {"toolUseId": id, "name": name, "input": arguments}} for id, name, arguments in calls]
     return [{"role": "assistant", "content": uses}]
 
 
@@ -266,7 +264,9 @@ def found_calls(dialect: str, body: dict) -> list[tuple[str | None, str, dict]]:
             if item.get("type") == "function_call"
         ]
     if dialect == "gemini":
-        parts = [part["functionCall"] for c in body["contents"] for part in c["parts"] if "functionCall" in part]
+        parts = [
+            part["functionCall"] for c in body["contents"] for part in c["parts"] if "functionCall" in part
+        ]
         return [(call.get("id"), call["name"], call.get("args") or {}) for call in parts]
     blocks = [b for m in body["messages"] for b in m["content"] if isinstance(b, dict)]
     if dialect == "anthropic":
@@ -286,7 +286,9 @@ def found_results(dialect: str, body: dict) -> list[tuple[str | None, str]]:
             if item.get("type") == "function_call_output"
         ]
     elif dialect == "gemini":
-        parts = [p["functionResponse"] for c in body["contents"] for p in c["parts"] if "functionResponse" in p]
+        parts = [
+            p["functionResponse"] for c in body["contents"] for p in c["parts"] if "functionResponse" in p
+        ]
         found = [(part.get("id"), part["response"]) for part in parts]
     else:
         blocks = [b for m in body["messages"] for b in m["content"] if isinstance(b, dict)]
@@ -303,8 +305,8 @@ CONVERSATION = {"responses": "input", "gemini": "contents"}
 
 @pairs
 def test_t02_the_loop_in_every_pair(client: Client, provider: Provider, dialect: str, upstream: str) -> None:
-    """Two parallel calls come back with their results, out of order, and a further turn: every call and result
-    reaches the provider under one id, and nothing becomes plain text."""
+    """Two parallel calls come back with their results, out of order, and a further turn: every call and
+    result reaches the provider under one id, and nothing becomes plain text."""
     field = CONVERSATION.get(dialect, "messages")
     provider.then(reply(answers.tools(upstream, *CALLS)))
     answer = dialects.read(dialect, client.ask(dialect, upstream, **TOOLS[dialect]))

@@ -1,4 +1,4 @@
-//! What a client is told when several providers were asked and none could answer.
+//! What a client is told of providers that could not answer.
 
 use crate::record::{RECORD_STATE, Record};
 use crate::{Attribute, HeaderMap, Host, cooldown, health};
@@ -8,6 +8,26 @@ const ATTEMPTS: &str = "x-weir-attempts";
 
 /// Response header that is `true` when there was no provider left to ask.
 const EXHAUSTED: &str = "x-weir-exhausted";
+
+/// State key of the status the client gets in place of a failed attempt's: `502 424`.
+const STATUS: &str = "weir.status";
+
+/// Gives a failed attempt the status by which Envoy decides on the next one, and leaves word of what the client's dialect
+/// calls it.
+pub(crate) fn set_status(host: &mut dyn Host, status: u16, of_client: u16) {
+    host.set_header(HeaderMap::Response, ":status", &status.to_string());
+    if status != of_client {
+        host.publish(STATUS, format!("{status} {of_client}").as_bytes());
+    }
+}
+
+/// The status of the client's dialect for an attempt's. Word of an earlier attempt does no harm: it is of the same
+/// dialect.
+pub(crate) fn client_status(host: &dyn Host, status: u16) -> Option<u16> {
+    let word = String::from_utf8(host.state(STATUS)?).ok()?;
+    let (of_attempt, of_client) = word.split_once(' ')?;
+    if of_attempt.parse() == Ok(status) { of_client.parse().ok() } else { None }
+}
 
 /// How far an exchange went that ended in an error, on a route with several providers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +76,16 @@ impl Failover {
 mod tests {
     use super::*;
     use crate::fake_host::FakeHost;
+
+    #[test]
+    fn the_router_and_the_client_see_different_statuses() {
+        let mut host = FakeHost::default();
+        set_status(&mut host, 500, 500);
+        assert_eq!(client_status(&host, 500), None);
+        set_status(&mut host, 502, 424);
+        assert_eq!(host.header(HeaderMap::Response, ":status").as_deref(), Some("502"));
+        assert_eq!((client_status(&host, 502), client_status(&host, 503)), (Some(424), None));
+    }
 
     #[test]
     fn all_asked_is_exhausted() {

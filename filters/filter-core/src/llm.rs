@@ -9,7 +9,7 @@ use llm_dialects::{Dialect, Error, inspect, signature};
 
 use crate::endpoints::{self, Endpoints, Found};
 use crate::handoff::{Handoff, Invalid, keep_credential, too_large};
-use crate::failover::Failover;
+use crate::failover::{self, Failover};
 use crate::virtual_model::{Asked, VirtualModels};
 use crate::{cooldown, metrics, multipart};
 use crate::record::{Outcome, RECORD_STATE, Record, Traits};
@@ -134,6 +134,10 @@ impl LlmExchange {
             .header(HeaderMap::Response, "content-type")
             .is_some_and(|value| value.starts_with("application/json"));
         if is_json && !end {
+            if let Some(of_client) = failover::client_status(host, status) {
+                self.status = of_client;
+                host.set_header(HeaderMap::Response, ":status", &of_client.to_string());
+            }
             if let Some(failover) = failover {
                 failover.tell(host);
             }

@@ -41,12 +41,15 @@ pub fn facts(body: &[u8]) -> AnswerFacts {
 }
 
 fn find(body: &[u8], depth: u8) -> AnswerFacts {
-    let Some(answer) = is_object(body).then(|| serde_json::from_slice::<Answer<'_>>(body).ok()).flatten() else {
+    let Some(answer) = is_object(body).then(|| serde_json::from_slice::<Answer<'_>>(body).ok()).flatten()
+    else {
         return AnswerFacts::default();
     };
     let model = answer.model.and_then(|raw| serde_json::from_str::<Str<'_>>(raw.get()).ok());
-    let mut facts =
-        AnswerFacts { model: model.map(|Str(model)| model.into_owned()), usage: answer.usage.and_then(usage) };
+    let mut facts = AnswerFacts {
+        model: model.map(|Str(model)| model.into_owned()),
+        usage: answer.usage.and_then(usage),
+    };
     if answer.usage_metadata.is_some()
         && let Ok(found) = gemini::response_facts(body)
     {
@@ -149,13 +152,18 @@ fn billed_units(raw: &RawValue) -> Option<Usage> {
         output_tokens: Option<f64>,
     }
     let meta: Meta = serde_json::from_str(raw.get()).ok()?;
-    let units = [meta.tokens, meta.billed_units].into_iter().flatten().find(|units| {
-        units.input_tokens.is_some() || units.output_tokens.is_some()
-    })?;
+    let units = [meta.tokens, meta.billed_units]
+        .into_iter()
+        .flatten()
+        .find(|units| units.input_tokens.is_some() || units.output_tokens.is_some())?;
     // Cohere writes whole numbers as floating point; a cast saturates.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "token counts")]
     let whole = |count: Option<f64>| count.unwrap_or_default().max(0.0) as u64;
-    Some(Usage { input_uncached: whole(units.input_tokens), output: whole(units.output_tokens), ..Usage::default() })
+    Some(Usage {
+        input_uncached: whole(units.input_tokens),
+        output: whole(units.output_tokens),
+        ..Usage::default()
+    })
 }
 
 /// Looks at one event of a stream of unknown format. Whether it is complete cannot be known, so it always is.
@@ -181,11 +189,21 @@ mod tests {
     fn usage_of_every_common_shape() {
         assert_eq!(counts(r#"{"usage":{"prompt_tokens":5,"completion_tokens":2}}"#), (5, 0, 2));
         assert_eq!(
-            counts(r#"{"usage":{"input_tokens":50,"output_tokens":9,"input_tokens_details":{"image_tokens":40,"text_tokens":10}}}"#),
+            counts(
+                r#"{"usage":{"input_tokens":50,"output_tokens":9,"input_tokens_details":{"image_tokens":40,"text_tokens":10}}}"#
+            ),
             (50, 0, 9)
         );
-        assert_eq!(counts(r#"{"type":"response.completed","response":{"model":"m","usage":{"input_tokens":5,"output_tokens":2,"input_tokens_details":{"cached_tokens":4}}}}"#), (1, 4, 2));
-        assert_eq!(counts(r#"{"usage":{"input_tokens":5,"cache_read_input_tokens":3,"output_tokens":2}}"#), (5, 3, 2));
+        assert_eq!(
+            counts(
+                r#"{"type":"response.completed","response":{"model":"m","usage":{"input_tokens":5,"output_tokens":2,"input_tokens_details":{"cached_tokens":4}}}}"#
+            ),
+            (1, 4, 2)
+        );
+        assert_eq!(
+            counts(r#"{"usage":{"input_tokens":5,"cache_read_input_tokens":3,"output_tokens":2}}"#),
+            (5, 3, 2)
+        );
         assert_eq!(counts(r#"{"inputTextTokenCount":7,"embedding":[]}"#), (7, 0, 0));
         assert_eq!(counts(r#"{"meta":{"billed_units":{"input_tokens":7.0}}}"#), (7, 0, 0));
     }

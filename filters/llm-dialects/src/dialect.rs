@@ -292,8 +292,7 @@ pub enum StreamEncoder {
 impl StreamEncoder {
     /// Appends the bytes for `event` to `out`.
     pub fn event(&mut self, event: &StreamEvent<'_>, out: &mut Vec<u8>) {
-        let joined =
-            if matches!(self, Self::GeminiGenerate(_)) { None } else { tool_ids::join_event(event) };
+        let joined = if matches!(self, Self::GeminiGenerate(_)) { None } else { tool_ids::join_event(event) };
         let event = joined.as_ref().unwrap_or(event);
         match self {
             Self::OpenaiChat(encoder) => encoder.event(event, out),

@@ -88,7 +88,10 @@ pub(crate) fn join_response<'a>(response: &Response<'a>) -> Option<Response<'a>>
 /// The same for one event of a stream.
 pub(crate) fn join_event<'a>(event: &StreamEvent<'a>) -> Option<StreamEvent<'a>> {
     match event {
-        StreamEvent::BlockStart { index, block: Block::ToolCall { id, name, signature: Some(signature) } } => {
+        StreamEvent::BlockStart {
+            index,
+            block: Block::ToolCall { id, name, signature: Some(signature) },
+        } => {
             let id = Cow::Owned(join(id, signature));
             let block = Block::ToolCall { id, name: name.clone(), signature: None };
             Some(StreamEvent::BlockStart { index: *index, block })

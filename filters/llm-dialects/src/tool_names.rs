@@ -70,8 +70,7 @@ impl Rules {
 
 /// FNV-1a, 32 bits.
 fn hash(text: &str, salt: u32) -> u32 {
-    text.bytes()
-        .fold(0x811c_9dc5 ^ salt, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    text.bytes().fold(0x811c_9dc5 ^ salt, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 impl ToolNames {
@@ -203,7 +202,9 @@ mod tests {
             block: Block::ToolCall { id: "1".into(), name: sent[0].clone().into(), signature: None },
         };
         replaced.restore_event(&mut event);
-        assert!(matches!(event, StreamEvent::BlockStart { block: Block::ToolCall { name, .. }, .. } if name == "files.read"));
+        assert!(
+            matches!(event, StreamEvent::BlockStart { block: Block::ToolCall { name, .. }, .. } if name == "files.read")
+        );
     }
 
     #[test]

@@ -302,7 +302,10 @@ fn a_loop_of_parallel_calls_from_openai() {
     assert_eq!(encoded["messages"].as_array().unwrap().len(), 7);
     assert_eq!(results(2), ["call_1", "call_2"]);
     assert_eq!(results(6), ["call_3", "-"]);
-    assert_eq!(encoded["messages"][6]["content"][0]["toolResult"]["content"], json!([{"text": "(no output)"}]));
+    assert_eq!(
+        encoded["messages"][6]["content"][0]["toolResult"]["content"],
+        json!([{"text": "(no output)"}])
+    );
     assert_eq!(encoded["messages"][1]["content"][1]["toolUse"]["input"], json!({"city": "Bern"}));
     assert_eq!(
         encoded["toolConfig"],

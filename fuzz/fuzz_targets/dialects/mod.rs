@@ -1,5 +1,5 @@
 //! What the targets of all dialects have in common.
-#![allow(dead_code, reason = "not every target uses all of it")]
+#![allow(dead_code, unused_imports, reason = "not every target uses all of it")]
 
 #[path = "../../../filters/llm-dialects/tests/anthropic_grammar/mod.rs"]
 mod anthropic_grammar;

@@ -189,7 +189,11 @@ fn check_gemini(events: &[Vec<u8>]) {
         let candidates = chunk["candidates"].as_array().expect("candidates");
         assert_eq!(candidates.len(), 1);
         for part in candidates[0]["content"]["parts"].as_array().expect("parts") {
-            assert!(part["text"].is_string() || part["functionCall"]["args"].is_object() || part["inlineData"].is_object());
+            assert!(
+                part["text"].is_string()
+                    || part["functionCall"]["args"].is_object()
+                    || part["inlineData"].is_object()
+            );
         }
         done = candidates[0]["finishReason"].is_string();
     }

@@ -37,6 +37,9 @@ const PROVIDER_FAILED: &str = "connect-failure,refused-stream,reset,5xx,retriabl
 /// streamed have to be complete by then, and models think for minutes; clients that know LLMs wait for ten.
 const FIRST_BYTE: Duration = Duration::from_secs(300);
 
+/// Codes below 500 that say the provider failed: it waited too long, a model of Bedrock's broke down, the rate is limited.
+const PROVIDER_CODES: [u32; 3] = [408, 424, 429];
+
 /// A way requests of one match go.
 pub(super) struct Way {
     pub(super) action: route::Action,
@@ -202,7 +205,7 @@ impl Retry {
             Self::Others(_) => RetryPolicy {
                 retry_on: PROVIDER_FAILED.to_owned(),
                 num_retries: Some(self.others()),
-                retriable_status_codes: vec![429],
+                retriable_status_codes: PROVIDER_CODES.to_vec(),
                 refresh_cluster_on_retry: true,
                 ..RetryPolicy::default()
             },

@@ -10,7 +10,7 @@ use super::operation::Operation;
 use super::stream::{self, Stream, Translated};
 use super::{Known, ProviderExchange};
 use crate::record::Outcome;
-use crate::{BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, Overflow, endpoints};
+use crate::{BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, Overflow, endpoints, failover};
 
 /// What is being done with the provider's answer.
 #[derive(Debug)]
@@ -291,7 +291,9 @@ fn fail(exchange: &ProviderExchange, host: &mut dyn Host, error: &ApiError) -> V
     let client =
         exchange.attempt.as_ref().map_or(Dialect::OpenaiChat, |attempt| attempt.handoff.error_dialect());
     let body = client.encode_error(error);
-    host.set_header(HeaderMap::Response, ":status", &client.error_status(error).to_string());
+    // Some dialects have statuses of their own (Bedrock: 424 for what is a 502), but whether the next provider is asked
+    // depends on this one: the client's is set downstream.
+    failover::set_status(host, error.status, client.error_status(error));
     host.set_header(HeaderMap::Response, "content-type", "application/json");
     host.set_header(HeaderMap::Response, "content-length", &body.len().to_string());
     if client == Dialect::BedrockConverse {

@@ -245,7 +245,7 @@ fn result_content<'a>(result: &'a hub::ToolResult<'a>, at: Place) -> Result<Opti
 }
 
 fn foreign_block<'a>(kind: &str, json: &'a hub::RawJson<'a>, at: Place) -> Result<Content<'a>, Error> {
-    if is_anthropic_block(kind) {
+    if is_anthropic_block(kind, json) {
         Ok(Content::Verbatim(json))
     } else {
         Err(Error::unsupported(at.path(), format!("Anthropic has no content of type `{kind}`: remove it")))

@@ -23,6 +23,10 @@ mod stream_encoder;
 mod stream_out;
 mod wire;
 
+use serde_json::value::RawValue;
+
+use crate::json::{self, Str};
+
 pub(crate) use decode_request::decode_count_request;
 pub use decode_request::decode_request;
 pub(crate) use encode_request::encode_count_request;
@@ -61,9 +65,15 @@ const TOOLS: [&str; 10] = [
     "web_search",
 ];
 
-/// Whether a content block of type `kind` is one of this API's, so that it may be sent verbatim.
-fn is_anthropic_block(kind: &str) -> bool {
-    BLOCKS.contains(&kind) || kind.ends_with("_tool_result")
+/// Whether a content block of type `kind` is one of this API's, so that it may be sent verbatim. Other dialects have
+/// blocks called the same in another shape, such as an image of Bedrock that holds an error; this API's say their type.
+fn is_anthropic_block(kind: &str, json: &RawValue) -> bool {
+    let typed = || {
+        let members = json::members(json.get());
+        let of = members.iter().find(|(name, _)| name == "type").map(|(_, of)| of.get());
+        of.and_then(|of| serde_json::from_str::<Str<'_>>(of).ok()).is_some_and(|Str(of)| of == kind)
+    };
+    (BLOCKS.contains(&kind) || kind.ends_with("_tool_result")) && typed()
 }
 
 /// Whether a tool of type `kind` is one of this API's (`web_search_20250305`), so that it may be sent

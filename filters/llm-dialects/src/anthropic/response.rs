@@ -276,7 +276,9 @@ fn block_of<'a>(part: &'a Part<'a>) -> Option<Content<'a>> {
             input: Some(input(&call.arguments)),
             ..Block::default()
         },
-        Part::Foreign { kind, json } if is_anthropic_block(kind) => return Some(Content::Verbatim(json)),
+        Part::Foreign { kind, json } if is_anthropic_block(kind, json) => {
+            return Some(Content::Verbatim(json));
+        }
         Part::Foreign { .. }
         | Part::Image { .. }
         | Part::Document { .. }

@@ -38,8 +38,16 @@ pub(crate) fn inputs(dialect: Dialect, kind: &str, extension: &str) -> Vec<(Stri
 fn is_golden(from: Dialect, to: Dialect, name: &str) -> bool {
     let most = |dialect| matches!(dialect, Dialect::OpenaiChat | Dialect::AnthropicMessages);
     let few = [
-        "tool_loop", "tool_round", "parallel_tools", "parameters", "thinking", "thinking_blocks", "reasoning", "tools",
-        "tool_calls", "citations",
+        "tool_loop",
+        "tool_round",
+        "parallel_tools",
+        "parameters",
+        "thinking",
+        "thinking_blocks",
+        "reasoning",
+        "tools",
+        "tool_calls",
+        "citations",
     ];
     (most(from) && most(to)) || few.contains(&name)
 }
@@ -70,7 +78,8 @@ impl Goldens {
         if std::env::var_os("UPDATE_FIXTURES").is_some() {
             fs::write(&path, actual).unwrap();
         }
-        let expected = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let expected =
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert_eq!(actual, expected, "{} differs", path.display());
         self.seen.insert(path);
     }

@@ -26,7 +26,9 @@ mod thinking;
 mod tool_loops;
 mod usage;
 
-use llm_dialects::Dialect::{self, AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses};
+use llm_dialects::Dialect::{
+    self, AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses,
+};
 use llm_dialects::{Error, hub};
 use serde_json::Value;
 

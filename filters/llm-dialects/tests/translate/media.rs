@@ -4,7 +4,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Cow;
 use std::cell::Cell;
 
-use llm_dialects::Dialect::{self, AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses};
+use llm_dialects::Dialect::{
+    self, AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses,
+};
 use llm_dialects::Error;
 use llm_dialects::hub::{Part, Source};
 use serde_json::{Value, json};
@@ -54,8 +56,12 @@ static ALLOCATOR: Counting = Counting;
 /// A user's image, in each dialect that can say so.
 fn image(client: Dialect, base64: &str) -> Value {
     match client {
-        OpenaiChat => json!({"type": "image_url", "image_url": {"url": format!("data:image/png;base64,{base64}")}}),
-        OpenaiResponses => json!({"type": "input_image", "image_url": format!("data:image/png;base64,{base64}")}),
+        OpenaiChat => {
+            json!({"type": "image_url", "image_url": {"url": format!("data:image/png;base64,{base64}")}})
+        }
+        OpenaiResponses => {
+            json!({"type": "input_image", "image_url": format!("data:image/png;base64,{base64}")})
+        }
         AnthropicMessages => {
             json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": base64}})
         }
@@ -141,10 +147,16 @@ fn t10_addresses_are_carried_or_refused_but_never_lost() {
                     let sent: Value = serde_json::from_slice(&sent).unwrap();
                     readers::request(provider, &sent).unwrap();
                     let kept = if scheme == "data" { "iVBORw0KGgo=" } else { address };
-                    assert!(sent.to_string().contains(kept), "{client} to {provider}: {address} is lost: {sent}");
+                    assert!(
+                        sent.to_string().contains(kept),
+                        "{client} to {provider}: {address} is lost: {sent}"
+                    );
                 }
                 Err(Error::Unsupported { .. }) => {
-                    assert!(scheme != "data" && !fetches(provider, scheme), "{client} to {provider}: {address}");
+                    assert!(
+                        scheme != "data" && !fetches(provider, scheme),
+                        "{client} to {provider}: {address}"
+                    );
                 }
                 Err(error) => panic!("{client} to {provider}: {address}: {error:?}"),
             }
@@ -167,12 +179,15 @@ fn t10_files_uploaded_elsewhere_are_refused() {
             let same_place = |dialect| matches!(dialect, OpenaiChat | OpenaiResponses);
             match sent {
                 Err(Error::Unsupported { message, .. }) => {
-                    assert!(message.contains("base64") || message.contains("inline"), "{client} to {provider}: {message}");
+                    assert!(
+                        message.contains("base64") || message.contains("inline"),
+                        "{client} to {provider}: {message}"
+                    );
                 }
                 Ok(sent) if same_place(client) && same_place(provider) => {
                     assert!(String::from_utf8_lossy(&sent).contains("file-1"), "{client} to {provider}");
                 }
-                other => panic!("{client} to {provider}: {:?}", other.map(|sent| String::from_utf8(sent))),
+                other => panic!("{client} to {provider}: {:?}", other.map(String::from_utf8)),
             }
         }
     }

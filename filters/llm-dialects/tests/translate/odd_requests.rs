@@ -1,6 +1,8 @@
 //! T-07: what clients often send although no reference says so.
 
-use llm_dialects::Dialect::{AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses};
+use llm_dialects::Dialect::{
+    AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses,
+};
 use serde_json::{Value, json};
 
 use crate::{pairs, provider_gets};
@@ -123,33 +125,63 @@ fn t07_odd_but_common_requests_of_the_other_clients() {
     for (client, body) in [
         // Text in every shape.
         (OpenaiResponses, json!({"model": "m", "input": "Hi"})),
-        (OpenaiResponses, json!({"model": "m", "input": [{"role": "developer", "content": "S"}, {"role": "user", "content": "Hi"}], "tools": []})),
-        (OpenaiResponses, json!({"model": "m", "input": "Hi", "tool_choice": "auto", "parallel_tool_calls": true})),
-        (OpenaiResponses, json!({"model": "m", "input": [
-            {"role": "user", "content": "Hi"},
-            {"type": "function_call", "call_id": "a", "name": "f", "arguments": ""},
-            {"type": "function_call_output", "call_id": "a", "output": ""},
-        ]})),
-        (OpenaiResponses, json!({"model": "m", "input": [
-            {"role": "user", "content": "Hi"},
-            {"type": "function_call", "call_id": "a", "name": "f", "arguments": "{\"x\": "},
-            {"type": "function_call_output", "call_id": "a", "output": "R"},
-        ]})),
+        (
+            OpenaiResponses,
+            json!({"model": "m", "input": [{"role": "developer", "content": "S"}, {"role": "user", "content": "Hi"}], "tools": []}),
+        ),
+        (
+            OpenaiResponses,
+            json!({"model": "m", "input": "Hi", "tool_choice": "auto", "parallel_tool_calls": true}),
+        ),
+        (
+            OpenaiResponses,
+            json!({"model": "m", "input": [
+                {"role": "user", "content": "Hi"},
+                {"type": "function_call", "call_id": "a", "name": "f", "arguments": ""},
+                {"type": "function_call_output", "call_id": "a", "output": ""},
+            ]}),
+        ),
+        (
+            OpenaiResponses,
+            json!({"model": "m", "input": [
+                {"role": "user", "content": "Hi"},
+                {"type": "function_call", "call_id": "a", "name": "f", "arguments": "{\"x\": "},
+                {"type": "function_call_output", "call_id": "a", "output": "R"},
+            ]}),
+        ),
         (GeminiGenerate, json!({"contents": {"parts": {"text": "Hi"}}})),
-        (GeminiGenerate, json!({"contents": [{"parts": [{"text": "Hi"}]}], "tools": [], "generationConfig": null})),
-        (GeminiGenerate, json!({"contents": [{"role": "user", "parts": [{"text": ""}, {"text": "Hi"}]}, {"role": "model", "parts": []}, {"role": "user", "parts": [{"text": "?"}]}]})),
-        (GeminiGenerate, json!({"contents": [
-            {"role": "user", "parts": [{"text": "Hi"}]},
-            {"role": "model", "parts": [{"functionCall": {"name": "f"}}, {"functionCall": {"name": "f"}}]},
-            {"role": "function", "parts": [{"functionResponse": {"name": "f", "response": {}}}, {"functionResponse": {"name": "f", "response": {}}}]},
-        ]})),
-        (BedrockConverse, json!({"messages": [{"role": "user", "content": [{"text": " "}, {"text": "Hi"}]}], "system": [], "inferenceConfig": {}})),
-        (BedrockConverse, json!({"messages": [{"role": "user", "content": [{"text": "Hi"}]}], "toolConfig": {"tools": []}})),
-        (BedrockConverse, json!({"messages": [
-            {"role": "user", "content": [{"text": "Hi"}]},
-            {"role": "assistant", "content": [{"toolUse": {"toolUseId": "a", "name": "f", "input": {}}}]},
-            {"role": "user", "content": [{"toolResult": {"toolUseId": "a", "content": []}}]},
-        ]})),
+        (
+            GeminiGenerate,
+            json!({"contents": [{"parts": [{"text": "Hi"}]}], "tools": [], "generationConfig": null}),
+        ),
+        (
+            GeminiGenerate,
+            json!({"contents": [{"role": "user", "parts": [{"text": ""}, {"text": "Hi"}]}, {"role": "model", "parts": []}, {"role": "user", "parts": [{"text": "?"}]}]}),
+        ),
+        (
+            GeminiGenerate,
+            json!({"contents": [
+                {"role": "user", "parts": [{"text": "Hi"}]},
+                {"role": "model", "parts": [{"functionCall": {"name": "f"}}, {"functionCall": {"name": "f"}}]},
+                {"role": "function", "parts": [{"functionResponse": {"name": "f", "response": {}}}, {"functionResponse": {"name": "f", "response": {}}}]},
+            ]}),
+        ),
+        (
+            BedrockConverse,
+            json!({"messages": [{"role": "user", "content": [{"text": " "}, {"text": "Hi"}]}], "system": [], "inferenceConfig": {}}),
+        ),
+        (
+            BedrockConverse,
+            json!({"messages": [{"role": "user", "content": [{"text": "Hi"}]}], "toolConfig": {"tools": []}}),
+        ),
+        (
+            BedrockConverse,
+            json!({"messages": [
+                {"role": "user", "content": [{"text": "Hi"}]},
+                {"role": "assistant", "content": [{"toolUse": {"toolUseId": "a", "name": "f", "input": {}}}]},
+                {"role": "user", "content": [{"toolResult": {"toolUseId": "a", "content": []}}]},
+            ]}),
+        ),
     ] {
         for (_, provider) in pairs().filter(|(from, _)| *from == client) {
             provider_gets(client, provider, &body);

@@ -21,11 +21,7 @@ impl From<framing::Error> for Failure {
 }
 
 /// A stream of `from` as a client of `to` gets it, fed in these chunks.
-pub(crate) fn stream<'a>(
-    from: Dialect,
-    to: Dialect,
-    chunks: impl IntoIterator<Item = &'a [u8]>,
-) -> Vec<u8> {
+pub(crate) fn stream<'a>(from: Dialect, to: Dialect, chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut out = Vec::new();
     let mut encoder = to.stream_encoder(NOW, true);
     events(from, chunks, &mut |event| match event {

@@ -135,7 +135,9 @@ fn comparable(steps: Vec<Step>) -> Vec<Step> {
     let mut merged: Vec<Step> = Vec::new();
     for step in steps {
         match (merged.last_mut(), step) {
-            (Some(Step::Said(last, said)), Step::Said(speaker, more)) if *last == speaker => said.push_str(&more),
+            (Some(Step::Said(last, said)), Step::Said(speaker, more)) if *last == speaker => {
+                said.push_str(&more)
+            }
             (_, Step::Returned(id, text, failed)) => {
                 let text = if text == "(no output)" { String::new() } else { text };
                 let text = if text == "Error:" { String::new() } else { text };

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use llm_dialects::Dialect::{self, AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses};
+use llm_dialects::Dialect::{
+    self, AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses,
+};
 use llm_dialects::dialect::Framing;
 use serde_json::{Value, json};
 
@@ -143,7 +145,10 @@ fn t15_line_ends_byte_order_marks_and_a_missing_last_line_end_change_nothing() {
             ("no last line end", text.trim_end().to_owned()),
             ("data in two lines", text.replace(r#"},""#, "},\ndata: \"")),
         ] {
-            assert!(stream(provider, client, [variant.as_bytes()]) == whole, "{provider} to {client}: {what}");
+            assert!(
+                stream(provider, client, [variant.as_bytes()]) == whole,
+                "{provider} to {client}: {what}"
+            );
             let bytewise = stream(provider, client, variant.as_bytes().chunks(1));
             assert!(bytewise == whole, "{provider} to {client}: {what}, byte by byte");
         }
@@ -167,7 +172,9 @@ fn with_noise(recorded: &[u8], noise: &str) -> Vec<u8> {
 #[test]
 fn t15_keep_alives_comments_and_empty_frames_change_nothing_that_is_said() {
     for (client, provider) in pairs().filter(|(_, provider)| provider.framing() == Framing::Sse) {
-        for noise in [": keep-alive\n\n", ":\n\n", "\n\n", "event: ping\n\n", "data:\n\n", "id: 7\n\n", "retry: 9\n\n"] {
+        for noise in
+            [": keep-alive\n\n", ":\n\n", "\n\n", "event: ping\n\n", "data:\n\n", "id: 7\n\n", "retry: 9\n\n"]
+        {
             let noisy = with_noise(&canonical::stream(provider), noise);
             let told = readers::stream(client, &stream(provider, client, [&noisy[..]]));
             let told = told.unwrap_or_else(|breach| panic!("{provider} to {client}, {noise:?}: {breach}"));
@@ -190,9 +197,15 @@ fn t15_what_providers_repeat_or_leave_null_changes_nothing_that_is_said() {
         (
             OpenaiChat,
             "null usage in every chunk",
-            sse(OpenaiChat, &|text| text.replace(r#""finish_reason":null}]}"#, r#""finish_reason":null}],"usage":null}"#)),
+            sse(OpenaiChat, &|text| {
+                text.replace(r#""finish_reason":null}]}"#, r#""finish_reason":null}],"usage":null}"#)
+            }),
         ),
-        (OpenaiChat, "nothing behind the usage", sse(OpenaiChat, &|text| text.replace("data: [DONE]\n\n", ""))),
+        (
+            OpenaiChat,
+            "nothing behind the usage",
+            sse(OpenaiChat, &|text| text.replace("data: [DONE]\n\n", "")),
+        ),
         (
             AnthropicMessages,
             "null counts",
@@ -203,7 +216,12 @@ fn t15_what_providers_repeat_or_leave_null_changes_nothing_that_is_said() {
         (
             GeminiGenerate,
             "usage in every chunk",
-            sse(GeminiGenerate, &|text| text.replace(r#""totalTokenCount":100}"#, r#""totalTokenCount":100,"candidatesTokenCount":null}"#)),
+            sse(GeminiGenerate, &|text| {
+                text.replace(
+                    r#""totalTokenCount":100}"#,
+                    r#""totalTokenCount":100,"candidatesTokenCount":null}"#,
+                )
+            }),
         ),
         (GeminiGenerate, "a finish in every chunk of the end", {
             let text = String::from_utf8(canonical::stream(GeminiGenerate)).unwrap();
@@ -242,7 +260,8 @@ fn a_stream_that_breaks_off_ends_in_an_error_of_the_clients_dialect() {
                 format!("{}\n\n", lines[..count].join("\n\n")).into_bytes()
             };
             let told = readers::stream(client, &stream(provider, client, [&cut[..]]));
-            let told = told.unwrap_or_else(|breach| panic!("{provider} to {client}, {count} frames: {breach}"));
+            let told =
+                told.unwrap_or_else(|breach| panic!("{provider} to {client}, {count} frames: {breach}"));
             assert!(told.error.is_some(), "{provider} to {client}, {count} frames: {told:?}");
         }
     }

@@ -6,13 +6,14 @@
 //! stand at the place that the claim names. A claim that contradicts the outcome fails. What comes out is read by the
 //! strictest provider ([`readers`]), streamed or not.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
 use llm_dialects::Dialect::{self, AnthropicMessages};
-use llm_dialects::hub::{ApiError, ErrorKind, StopReason, StreamOptions};
 use llm_dialects::Error;
+use llm_dialects::hub::{ApiError, ErrorKind, StopReason, StreamOptions};
 use serde_json::{Value, json};
 
 use crate::features::{answers, conversation, parameters, thinking, tools};
@@ -90,7 +91,9 @@ impl Row {
 
     /// The other clients that can ask for it.
     fn clients(&self, provider: Dialect) -> impl Iterator<Item = Dialect> {
-        Dialect::ALL.into_iter().filter(move |client| *client != provider && !self.asked[place(*client)].is_null())
+        Dialect::ALL
+            .into_iter()
+            .filter(move |client| *client != provider && !self.asked[place(*client)].is_null())
     }
 
     /// What came of it, in words for the notes; or what is wrong with the claim.
@@ -109,13 +112,15 @@ impl Row {
             readers::request(provider, sent)?;
         }
         match (&outcome, self.outcome(client, provider)) {
-            (Err(Error::Unsupported { message, .. } | Error::ClientSent { message, .. }), Outcome::Refused) => {
-                Ok(message.clone())
-            }
+            (
+                Err(Error::Unsupported { message, .. } | Error::ClientSent { message, .. }),
+                Outcome::Refused,
+            ) => Ok(message.clone()),
             (Ok(sent), Outcome::Dropped) if *sent == plain => Ok("dropped".to_owned()),
             (Ok(sent), Outcome::Carried(at) | Outcome::Approximated(at, _)) => {
                 // What is left out of the request can be an approximation too.
-                let missing = sent.pointer(at).is_none() && matches!(self.outcome(client, provider), Outcome::Carried(_));
+                let missing = sent.pointer(at).is_none()
+                    && matches!(self.outcome(client, provider), Outcome::Carried(_));
                 if missing || plain.pointer(at) == sent.pointer(at) {
                     return Err(format!("nothing at {at}, but {}", differences(&plain, sent)));
                 }
@@ -134,12 +139,9 @@ impl Row {
             let words = self.check(client, provider, false).unwrap_or_default();
             let text = match self.outcome(client, provider) {
                 Outcome::Carried(_) => "✓".to_owned(),
-                Outcome::Approximated(_, how) => {
-                    let example = if words.is_empty() || words.len() > 160 { String::new() } else { format!(": {words}") };
-                    format!("≈ {}", notes.number(&format!("{how}{example}"), how))
-                }
+                Outcome::Approximated(_, how) => format!("≈ {}", notes.number(how, &words)),
                 Outcome::Dropped => "–".to_owned(),
-                Outcome::Refused => format!("✗ {}", notes.number(&words, &words)),
+                Outcome::Refused => format!("✗ {}", notes.number(&words, "")),
                 Outcome::Own => "=".to_owned(),
             };
             match texts.iter_mut().find(|(known, _)| *known == text) {
@@ -195,19 +197,31 @@ fn differences(plain: &Value, sent: &Value) -> String {
     if found.is_empty() { "it was dropped".to_owned() } else { found.join(", ") }
 }
 
-/// The notes of one table.
+/// The notes of one table: what they say, and the examples of it.
 #[derive(Default)]
-struct Notes(Vec<(String, String)>);
+struct Notes(Vec<(String, BTreeSet<String>)>);
 
 impl Notes {
-    /// The number of a note; equal ones (by `key`) are one.
-    fn number(&mut self, note: &str, key: &str) -> String {
-        let known = self.0.iter().position(|(known, _)| known == key);
+    /// The number of a note; equal ones are one.
+    fn number(&mut self, note: &str, example: &str) -> String {
+        let known = self.0.iter().position(|(known, _)| known == note);
         let index = known.unwrap_or_else(|| {
-            self.0.push((key.to_owned(), note.to_owned()));
+            self.0.push((note.to_owned(), BTreeSet::new()));
             self.0.len() - 1
         });
+        self.0[index].1.insert(example.to_owned());
         format!("[{}]", index + 1)
+    }
+
+    /// The notes as a list, with their example where there is but one short one.
+    fn write(&self, out: &mut String) {
+        out.push('\n');
+        for (index, (note, examples)) in self.0.iter().enumerate() {
+            let example =
+                examples.first().filter(|one| examples.len() == 1 && !one.is_empty() && one.len() < 160);
+            let example = example.map(|example| format!(": {example}")).unwrap_or_default();
+            writeln!(out, "{}. {note}{example}", index + 1).unwrap();
+        }
     }
 }
 
@@ -266,10 +280,7 @@ fn requests(out: &mut String) {
             let cells = Dialect::ALL.map(|provider| row.cell(provider, &mut notes)).join(" | ");
             writeln!(out, "| {} | {by} | {cells} |", row.name).unwrap();
         }
-        out.push('\n');
-        for (index, (_, note)) in notes.0.iter().enumerate() {
-            writeln!(out, "{}. {note}", index + 1).unwrap();
-        }
+        notes.write(out);
     }
 }
 

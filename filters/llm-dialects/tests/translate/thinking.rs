@@ -1,7 +1,9 @@
 //! T-04: thinking and its signature survive the way through every client, whole and streamed, and go to nobody but
 //! who signed.
 
-use llm_dialects::Dialect::{self, AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses};
+use llm_dialects::Dialect::{
+    self, AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses,
+};
 use serde_json::{Value, json};
 
 use crate::tool_loops::append;
@@ -82,12 +84,16 @@ fn t04_signatures_go_to_nobody_else() {
             let next = next_request(client, &told(client, signer, false)).to_string();
             // Towards the client's own dialect too: the gateway translates when a signature of others is inside.
             let sent = request_with(client, other, model_of(other), next.as_bytes(), |_| {});
-            let sent = String::from_utf8(sent.unwrap_or_else(|error| panic!("{client} to {other}: {error}"))).unwrap();
+            let sent = String::from_utf8(sent.unwrap_or_else(|error| panic!("{client} to {other}: {error}")))
+                .unwrap();
             for signature in signatures(signer) {
                 assert!(!sent.contains(signature), "{signer}'s through {client} to {other}: {sent}");
             }
             assert!(!sent.contains("weir-"), "{signer}'s through {client} to {other}: a mark in {sent}");
-            assert!(!sent.contains("Two cities."), "{signer}'s through {client} to {other}: thinking in {sent}");
+            assert!(
+                !sent.contains("Two cities."),
+                "{signer}'s through {client} to {other}: thinking in {sent}"
+            );
             crate::readers::request(other, &serde_json::from_str(&sent).unwrap())
                 .unwrap_or_else(|breach| panic!("{signer}'s through {client} to {other}: {breach}"));
         }

@@ -1,7 +1,7 @@
 //! T-02: three turns of tools, from every client's dialect to every provider's.
 
-use llm_dialects::hub::{Arguments, Content, Part, Request, Role};
 use llm_dialects::Dialect;
+use llm_dialects::hub::{Arguments, Content, Part, Request, Role};
 use serde_json::{Value, json};
 
 use crate::{canonical, model_of, pairs, provider_gets, request};
@@ -59,7 +59,8 @@ pub(crate) fn steps(request: &Request<'_>) -> Vec<Step> {
 
 #[test]
 fn t02_a_tool_loop_of_three_turns() {
-    let call = |id: &str, city: &str| Step::Called(id.to_owned(), "weather".to_owned(), json!({ "city": city }));
+    let call =
+        |id: &str, city: &str| Step::Called(id.to_owned(), "weather".to_owned(), json!({ "city": city }));
     let returned = |id: &str, text: &str, failed| Step::Returned(id.to_owned(), text.to_owned(), failed);
     let said = |speaker, text: &str| Step::Said(speaker, text.to_owned());
     for (client, provider) in pairs() {
@@ -122,7 +123,8 @@ fn t02_the_answer_of_every_provider_can_be_sent_back_with_results() {
         let body = sent.to_string();
         let understood = provider.decode_request(body.as_bytes()).unwrap();
         let steps = steps(&understood);
-        let call = |id: &str, city: &str| Step::Called(id.to_owned(), "weather".to_owned(), json!({ "city": city }));
+        let call =
+            |id: &str, city: &str| Step::Called(id.to_owned(), "weather".to_owned(), json!({ "city": city }));
         let returned = |id: &str| Step::Returned(id.to_owned(), "Rain".to_owned(), false);
         assert_eq!(
             steps[steps.len() - 5..],

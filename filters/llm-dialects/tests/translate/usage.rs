@@ -1,7 +1,9 @@
 //! T-11 and T-12: token counts across dialects, in every shape providers report them. OpenAI counts cached tokens
 //! as part of the prompt, Anthropic beside it.
 
-use llm_dialects::Dialect::{self, AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses};
+use llm_dialects::Dialect::{
+    self, AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses,
+};
 use serde_json::{Value, json};
 
 use crate::pipe::stream;
@@ -183,7 +185,11 @@ fn other_shapes() -> Vec<(Dialect, Value, [u64; 3])> {
                 "output_tokens_details": {"reasoning_tokens": 15}, "total_tokens": 120}),
             [100, 60, 20],
         ),
-        (OpenaiResponses, json!({"input_tokens": 100, "output_tokens": 20, "total_tokens": 120}), [100, 0, 20]),
+        (
+            OpenaiResponses,
+            json!({"input_tokens": 100, "output_tokens": 20, "total_tokens": 120}),
+            [100, 0, 20],
+        ),
         (
             GeminiGenerate,
             json!({"promptTokenCount": 100, "cachedContentTokenCount": 60, "candidatesTokenCount": 5,

@@ -35,8 +35,12 @@ pub(super) fn table(out: &mut String, results: &Results) {
     for (client, provider) in pairs {
         let [unary, stream] = [Kind::Unary, Kind::Stream].map(|kind| {
             let case = Case { kind, client, provider };
-            cells(results.rows.iter().filter(|row| row.case == case).min_by_key(|row| row.connections))
+            results.rows.iter().filter(|row| row.case == case).min_by_key(|row| row.connections)
         });
+        if unary.is_none() && stream.is_none() {
+            continue;
+        }
+        let (unary, stream) = (cells(unary), cells(stream));
         let from = client.title();
         let way = if client == provider {
             format!("{from}, pass-through")
@@ -80,7 +84,7 @@ mod tests {
             out.contains("| OpenAI → Bedrock | 0.1000 | 1.50 (1.50–1.50) | – | 0.1000 | – | – |"),
             "{out}"
         );
-        assert!(out.contains("| Gemini, pass-through | – | – | – | – | – | – |"));
+        assert!(!out.contains("Gemini, pass-through"), "what was not measured has no line");
     }
 
     #[test]

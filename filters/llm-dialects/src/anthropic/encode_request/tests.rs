@@ -423,3 +423,17 @@ fn only_opaque_user_ids_are_sent() {
         assert_eq!(body["metadata"]["user_id"].is_string(), sent, "{user}");
     }
 }
+
+#[test]
+fn blocks_of_others_that_are_called_the_same_are_refused() {
+    for json in [r#"{"image":{"format":"png","error":{"message":"gone"}}}"#, r#"{"type":"video"}"#, "[]"] {
+        let foreign = Part::Foreign { kind: "image".into(), json: raw(json) };
+        let turns = vec![turn(Role::User, vec![text("Look"), foreign])];
+        let request = Request { model: "claude-sonnet-4-5".into(), turns, ..Request::default() };
+        assert!(matches!(encode_request(&request), Err(Error::Unsupported { .. })), "{json}");
+    }
+    let own = Part::Foreign { kind: "search_result".into(), json: raw(r#"{"type":"search_result"}"#) };
+    let turns = vec![turn(Role::User, vec![own])];
+    let request = Request { model: "claude-sonnet-4-5".into(), turns, ..Request::default() };
+    assert!(encode_request(&request).is_ok());
+}

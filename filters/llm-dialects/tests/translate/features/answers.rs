@@ -43,25 +43,33 @@ fn answer(provider: Dialect, content: &Value, beside: &Value) -> Value {
         }
         Dialect::OpenaiResponses => {
             let mut whole: Value = serde_json::from_slice(&canonical::answer(provider)).unwrap();
-            let part = laid(json!({"type": "output_text", "text": "Hi", "annotations": [], "logprobs": []}), content);
-            whole["output"] =
-                json!([{"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [part]}]);
+            let part = laid(
+                json!({"type": "output_text", "text": "Hi", "annotations": [], "logprobs": []}),
+                content,
+            );
+            whole["output"] = json!([{"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [part]}]);
             lay(whole)
         }
         Dialect::AnthropicMessages => {
             let block = laid(json!({"type": "text", "text": "Hi"}), content);
-            lay(json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [block],
-                "stop_reason": "end_turn", "usage": {"input_tokens": 1, "output_tokens": 1}}))
+            lay(
+                json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [block],
+                "stop_reason": "end_turn", "usage": {"input_tokens": 1, "output_tokens": 1}}),
+            )
         }
         Dialect::GeminiGenerate => {
             let part = laid(json!({"text": "Hi"}), content);
-            let candidate = lay(json!({"content": {"role": "model", "parts": [part]}, "finishReason": "STOP", "index": 0}));
+            let candidate = lay(
+                json!({"content": {"role": "model", "parts": [part]}, "finishReason": "STOP", "index": 0}),
+            );
             json!({"candidates": [candidate], "modelVersion": "m", "responseId": "1"})
         }
         Dialect::BedrockConverse => {
             let block = if content.is_null() { json!({"text": "Hi"}) } else { content.clone() };
-            lay(json!({"output": {"message": {"role": "assistant", "content": [block]}}, "stopReason": "end_turn",
-                "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}, "metrics": {"latencyMs": 1}}))
+            lay(
+                json!({"output": {"message": {"role": "assistant", "content": [block]}}, "stopReason": "end_turn",
+                "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}, "metrics": {"latencyMs": 1}}),
+            )
         }
     }
 }
@@ -224,7 +232,9 @@ fn check(row: &Row, provider: Dialect, client: Dialect, place: (usize, usize)) -
     let told = response(provider, client, said.to_string().as_bytes()).unwrap();
     let told: Value = serde_json::from_slice(&told).unwrap();
     let wrong = match row.told[place.1] {
-        Told::At(at) | Told::Near(at, _) => told.pointer(at).is_none_or(|there| there.is_null() || there == 0),
+        Told::At(at) | Told::Near(at, _) => {
+            told.pointer(at).is_none_or(|there| there.is_null() || there == 0)
+        }
         Told::Dropped => marker(row.name).iter().any(|word| told.to_string().contains(word)),
     };
     wrong.then(|| format!("{}: {provider} to {client}: {told}", row.name))
@@ -235,7 +245,8 @@ fn t01_every_part_of_an_answer_is_told_as_claimed() {
     let mut wrong = Vec::new();
     for row in rows() {
         for (p, provider) in Dialect::ALL.into_iter().enumerate().filter(|(p, _)| !row.said[*p].is_null()) {
-            for (c, client) in Dialect::ALL.into_iter().enumerate().filter(|(_, client)| *client != provider) {
+            for (c, client) in Dialect::ALL.into_iter().enumerate().filter(|(_, client)| *client != provider)
+            {
                 wrong.extend(check(&row, provider, client, (p, c)));
             }
         }
@@ -248,7 +259,8 @@ pub(crate) fn write(out: &mut String) {
     out.push_str("\n### Answers\n\n| | said by | chat client | responses client | messages client | Gemini client | Converse client |\n|---|---|---|---|---|---|---|\n");
     let short = ["chat", "responses", "messages", "Gemini", "Converse"];
     for row in rows() {
-        let by: Vec<&str> = row.said.iter().zip(short).filter(|(said, _)| !said.is_null()).map(|(_, name)| name).collect();
+        let by: Vec<&str> =
+            row.said.iter().zip(short).filter(|(said, _)| !said.is_null()).map(|(_, name)| name).collect();
         let by_all = if by.len() == 5 { "all".to_owned() } else { by.join(", ") };
         let cells: Vec<String> = row
             .told

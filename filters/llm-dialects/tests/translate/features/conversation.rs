@@ -1,6 +1,8 @@
 //! Who says what, with what in it.
 
-use llm_dialects::Dialect::{AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses};
+use llm_dialects::Dialect::{
+    AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses,
+};
 use serde_json::{Value, json};
 
 use super::{assistant, user};

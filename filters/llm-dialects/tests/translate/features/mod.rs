@@ -26,7 +26,10 @@ fn user(parts: [Value; 5]) -> [Value; 5] {
 /// Requests of a conversation in which the assistant said this before the user's last word.
 fn assistant(parts: [Value; 5]) -> [Value; 5] {
     by_client(parts, |client, part| {
-        let said = vec![turn(client, "user", vec![words(client, "user", "Hi")]), turn(client, "assistant", vec![part])];
+        let said = vec![
+            turn(client, "user", vec![words(client, "user", "Hi")]),
+            turn(client, "assistant", vec![part]),
+        ];
         turns(client, [said, vec![turn(client, "user", vec![words(client, "user", "Go on")])]].concat())
     })
 }
@@ -39,7 +42,8 @@ fn assistant_before_text(parts: [Value; 5]) -> [Value; 5] {
         } else {
             vec![part, words(client, "assistant", "Ho")]
         };
-        let before = vec![turn(client, "user", vec![words(client, "user", "Hi")]), turn(client, "assistant", said)];
+        let before =
+            vec![turn(client, "user", vec![words(client, "user", "Hi")]), turn(client, "assistant", said)];
         turns(client, [before, vec![turn(client, "user", vec![words(client, "user", "Go on")])]].concat())
     })
 }

@@ -112,7 +112,13 @@ pub(crate) fn rows() -> Vec<Row> {
                 marked("prompt_cache_breakpoint", json!({"type": "ephemeral"}), "input_text"),
                 marked("cache_control", json!({"type": "ephemeral"}), "text"),
                 NO, NO,
-            ]),
+            ])
+            .into_iter()
+            .take(4)
+            .chain([json!({"messages": [{"role": "user", "content": [{"text": "Hi"}, {"cachePoint": {"type": "default"}}]}]})])
+            .collect::<Vec<_>>()
+            .try_into()
+            .unwrap(),
             [DROPPED, DROPPED, carried("/messages/0/content/0/cache_control"), DROPPED, carried("/messages/0/content/1/cachePoint")]),
         Row::new("a mark for an hour",
             [

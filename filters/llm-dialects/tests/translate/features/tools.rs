@@ -53,17 +53,28 @@ fn rounds(client: Dialect, arguments: &Value, results: &[Value]) -> Value {
     let calls = results.iter().enumerate().map(|(i, _)| {
         let id = format!("call_{i}");
         match client {
-            Dialect::OpenaiChat => json!({"id": id, "type": "function", "function": {"name": "f", "arguments": arguments}}),
-            Dialect::OpenaiResponses => json!({"type": "function_call", "call_id": id, "name": "f", "arguments": arguments}),
-            Dialect::AnthropicMessages => json!({"type": "tool_use", "id": id, "name": "f", "input": arguments}),
+            Dialect::OpenaiChat => {
+                json!({"id": id, "type": "function", "function": {"name": "f", "arguments": arguments}})
+            }
+            Dialect::OpenaiResponses => {
+                json!({"type": "function_call", "call_id": id, "name": "f", "arguments": arguments})
+            }
+            Dialect::AnthropicMessages => {
+                json!({"type": "tool_use", "id": id, "name": "f", "input": arguments})
+            }
             Dialect::GeminiGenerate => json!({"functionCall": {"id": id, "name": "f", "args": arguments}}),
-            Dialect::BedrockConverse => json!({"toolUse": {"toolUseId": id, "name": "f", "input": arguments}}),
+            Dialect::BedrockConverse => {
+                json!({"toolUse": {"toolUseId": id, "name": "f", "input": arguments}})
+            }
         }
     });
     let calls: Vec<Value> = calls.collect();
     let body = match client {
         Dialect::OpenaiChat => {
-            let mut messages = vec![json!({"role": "user", "content": "Hi"}), json!({"role": "assistant", "content": null, "tool_calls": calls})];
+            let mut messages = vec![
+                json!({"role": "user", "content": "Hi"}),
+                json!({"role": "assistant", "content": null, "tool_calls": calls}),
+            ];
             messages.extend_from_slice(results);
             json!({ "messages": messages })
         }
@@ -71,9 +82,15 @@ fn rounds(client: Dialect, arguments: &Value, results: &[Value]) -> Value {
             let items = [vec![json!({"role": "user", "content": "Hi"})], calls, results.to_vec()].concat();
             json!({ "input": items })
         }
-        Dialect::AnthropicMessages => json!({"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": calls}, {"role": "user", "content": results}]}),
-        Dialect::GeminiGenerate => json!({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}, {"role": "model", "parts": calls}, {"role": "user", "parts": results}]}),
-        Dialect::BedrockConverse => json!({"messages": [{"role": "user", "content": [{"text": "Hi"}]}, {"role": "assistant", "content": calls}, {"role": "user", "content": results}]}),
+        Dialect::AnthropicMessages => {
+            json!({"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": calls}, {"role": "user", "content": results}]})
+        }
+        Dialect::GeminiGenerate => {
+            json!({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}, {"role": "model", "parts": calls}, {"role": "user", "parts": results}]})
+        }
+        Dialect::BedrockConverse => {
+            json!({"messages": [{"role": "user", "content": [{"text": "Hi"}]}, {"role": "assistant", "content": calls}, {"role": "user", "content": results}]})
+        }
     };
     with_function(client, &json!({}), &body)
 }
@@ -83,12 +100,18 @@ fn result(client: Dialect, id: &str, content: Value, failed: bool) -> Value {
     match client {
         Dialect::OpenaiChat => json!({"role": "tool", "tool_call_id": id, "content": content}),
         Dialect::OpenaiResponses => json!({"type": "function_call_output", "call_id": id, "output": content}),
-        Dialect::AnthropicMessages => json!({"type": "tool_result", "tool_use_id": id, "content": content, "is_error": failed}),
+        Dialect::AnthropicMessages => {
+            json!({"type": "tool_result", "tool_use_id": id, "content": content, "is_error": failed})
+        }
         Dialect::GeminiGenerate if content.get("parts").is_some() => {
             json!({"functionResponse": {"id": id, "name": "f", "response": {}, "parts": content["parts"]}})
         }
-        Dialect::GeminiGenerate if failed => json!({"functionResponse": {"id": id, "name": "f", "response": {"error": content}}}),
-        Dialect::GeminiGenerate => json!({"functionResponse": {"id": id, "name": "f", "response": {"output": content}}}),
+        Dialect::GeminiGenerate if failed => {
+            json!({"functionResponse": {"id": id, "name": "f", "response": {"error": content}}})
+        }
+        Dialect::GeminiGenerate => {
+            json!({"functionResponse": {"id": id, "name": "f", "response": {"output": content}}})
+        }
         Dialect::BedrockConverse => {
             let content = if content.is_string() { json!([{ "text": content }]) } else { content };
             json!({"toolResult": {"toolUseId": id, "content": content, "status": if failed { "error" } else { "success" }}})

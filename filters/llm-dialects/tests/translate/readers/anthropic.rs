@@ -117,7 +117,6 @@ pub(super) fn response(body: &Value) -> Result<Said, String> {
     Ok(said)
 }
 
-
 fn counted(usage: &Value) -> (u64, u64) {
     let input = ["input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"];
     (input.into_iter().map(|name| number(&usage[name])).sum(), number(&usage["output_tokens"]))

@@ -110,7 +110,8 @@ pub(super) fn stream(stream: &[u8]) -> Result<Said, String> {
         let chunk: Value = serde_json::from_slice(&data).map_err(|error| error.to_string())?;
         ensure(said.stop.is_empty() && said.error.is_none(), "more after the end", &chunk)?;
         if let Some(error) = chunk.get("error") {
-            let complete = error["code"].is_u64() && error["message"].is_string() && error["status"].is_string();
+            let complete =
+                error["code"].is_u64() && error["message"].is_string() && error["status"].is_string();
             ensure(complete, "an incomplete error", error)?;
             said.error = Some(error.clone());
             continue;

@@ -173,9 +173,8 @@ pub(crate) fn stream(stream: &[u8]) -> Result<Completion, String> {
 
 impl Completion {
     pub(super) fn said(&self) -> Result<Said, String> {
-        let call = |(id, name, arguments): &(String, String, String)| {
-            (id.clone(), name.clone(), written(arguments))
-        };
+        let call =
+            |(id, name, arguments): &(String, String, String)| (id.clone(), name.clone(), written(arguments));
         Ok(Said {
             text: self.content.clone(),
             reasoning: self.reasoning.clone(),

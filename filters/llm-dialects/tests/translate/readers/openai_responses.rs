@@ -38,7 +38,7 @@ pub(super) fn request(body: &Value) -> Checked {
                 ensure(open.remove(text(&item["call_id"])), "a result of no open call", item)?;
                 let output = &item["output"];
                 ensure(output.is_string() || output.is_array(), "a result without output", item)?;
-                list(output).iter().try_for_each(|part| input_part(part))?;
+                list(output).iter().try_for_each(input_part)?;
             }
             _ => return Err(format!("an unknown item: {item}")),
         }
