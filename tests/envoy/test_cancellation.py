@@ -71,7 +71,7 @@ def test_t13_before_headers(client: Client, provider: Provider, dialect: str, up
 
 @pairs
 def test_t13_at_the_first_token(client: Client, provider: Provider, dialect: str, upstream: str) -> None:
-    model = f"gemini-left-first-{dialect}-{upstream}"
+    model = f"gemini-left-soon-{dialect}-{upstream}"
     mark = client.gateway.process.mark()
     events = answers.text_stream(upstream, pieces=("first", "second"))
     at = next(place for place, event in enumerate(events) if b"first" in event) + 1

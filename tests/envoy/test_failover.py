@@ -86,6 +86,7 @@ def gateway(
     refused = m.with_key(m.provider("openai", closed_port), "openai")
     without_tls = m.provider("openai", no_tls.port)
     without_tls["policies"] = {"auth": m.auth(without_tls, "openai"), "tls": {}}
+    nobody = {"name": "nobody", "port": 8000}
     same = [m.with_key(m.provider("openai", port, prefix=f"/{name}/v1"), "openai") for name in "abc"]
     eviction = {"duration": "30s", "consecutiveFailures": 2}
     judge = {"unhealthyCondition": "response.code == 404", "eviction": {"duration": "30s"}}
@@ -93,6 +94,7 @@ def gateway(
         chain("chain", port),
         chain("refused", port, refused),
         chain("no-tls", port, without_tls),
+        chain("nobody", port, {"custom": {"formats": [{"type": "Completions"}], "backendRef": nobody}}),
         chain("timed", port, policies={"http": {"requestTimeout": PER_TRY}}),
         *(chain(name, port) for name in ("cooling", "headerless", "told", "logged", "stopped", "codes")),
         chain("dead-first", port, refused, policies={"health": {"eviction": eviction}}),
@@ -107,7 +109,7 @@ def gateway(
     secrets = [m.secret(name, key) for name, key in KEYS.items()]
     gateway.write("gateway.yaml", m.dump(m.gateway_class(), m.gateway(gateway.port)))
     gateway.write("keys.yaml", m.dump(*secrets, m.aws_secret("bedrock", *AWS)))
-    gateway.write("backends.yaml", m.dump(*backends))
+    gateway.write("backends.yaml", m.dump(*backends, *m.service("nobody", 8000)))
     gateway.write("routes.yaml", m.dump(*(m.route(name, rule) for name, rule in rules.items())))
     gateway.start()
     yield gateway
@@ -193,7 +195,7 @@ def test_t29_t30_the_third_provider_answers_with_a_signature_of_its_own(
 
 @all_dialects
 @streamed
-@pytest.mark.parametrize("backend", ["refused", "no-tls"])
+@pytest.mark.parametrize("backend", ["refused", "no-tls", "nobody"])
 def test_t29_without_a_connection_the_next_provider_answers(
     client: Client, provider: Provider, dialect: str, streamed: bool, backend: str
 ) -> None:

@@ -1,5 +1,5 @@
-"""T-01: every client dialect to every provider dialect, with what requests can hold. Each cell is an answer or a
-refusal that names what cannot be carried; none is an error of the gateway."""
+"""T-01: every client dialect to every provider dialect, with what requests can hold. Each cell is an answer
+or a refusal that names what cannot be carried; none is an error of the gateway."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -81,6 +82,24 @@ def test_a_large_body_is_signed(client: Client, provider: Provider) -> None:
     assert text in json.loads(provider.last.body)["messages"][0]["content"][0]["text"]
 
 
+def chain_name(dialect: str, streamed: bool) -> str:
+    """Who failed is remembered for a while, so every case has a chain of its own."""
+    return f"chain-{dialect}-{'stream' if streamed else 'whole'}"
+
+
+CHAINS = [chain_name(dialect, streamed) for dialect in dialects.DIALECTS for streamed in (False, True)]
+
+
+def chain(name: str, port: int) -> dict[str, Any]:
+    """Bedrock, then OpenAI, then Bedrock in another region."""
+    return m.groups(
+        name,
+        [m.with_key(m.elsewhere(port, model="first-model", bedrock={"region": "us-west-2"}), "fixed")],
+        [m.with_key(m.provider("openai", port), "key")],
+        [m.with_key(m.elsewhere(port, model="third-model", bedrock={}), "fixed")],
+    )
+
+
 @pytest.fixture(scope="module")
 def signing(runtime: str, scripted: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway with temporary keys, a region of the policy, and a group whose second member is Bedrock."""
@@ -99,17 +118,8 @@ def signing(runtime: str, scripted: Provider, tmp_path_factory: pytest.TempPathF
             m.aws_secret("temporary", *TEMPORARY),
             m.secret("key", "plain-key"),
             temporary,
-            m.groups(
-                "chain",
-                [
-                    m.with_key(
-                        m.elsewhere(port, model="first-model", bedrock={"region": "us-west-2"}), "fixed"
-                    )
-                ],
-                [m.with_key(m.provider("openai", port), "key")],
-                [m.with_key(m.elsewhere(port, model="third-model", bedrock={}), "fixed")],
-            ),
-            m.route("r", m.rule("temporary", path="/temporary"), m.rule("chain", path="/chain")),
+            *(chain(name, port) for name in CHAINS),
+            m.route("r", *(m.rule(name, path=f"/{name}") for name in ("temporary", *CHAINS))),
         ),
     )
     gateway.start()
@@ -133,7 +143,9 @@ def test_t30_every_attempt_is_signed_anew(
     """Bedrock, then OpenAI, then Bedrock in another region: nothing of one attempt is left in the next."""
     fail = reply(answers.error("bedrock", 503), 503, headers=answers.error_headers("bedrock", 503))
     provider.then(fail, reply(answers.error("openai", 500), 500))
-    answer = dialects.read(dialect, Client(signing).ask(dialect, "chain", stream=streamed))
+    answer = dialects.read(
+        dialect, Client(signing).ask(dialect, chain_name(dialect, streamed), stream=streamed)
+    )
     assert answer.text == answers.TEXT and answer.model in ("third-model", None)
     first, second, third = provider.requests
     # One may pass the client's bytes on; its length must not be that of another's translation.

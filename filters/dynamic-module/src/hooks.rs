@@ -117,7 +117,9 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_new(
     guard(|| {
         // SAFETY: `Configuration::into_raw` made the pointer; it is only ever shared, and `Sync`.
         let configuration = unsafe { &*configuration.cast::<Configuration>() };
-        Box::into_raw(Box::new(Driver::new((configuration.start)(), configuration.histograms))).cast_const().cast()
+        Box::into_raw(Box::new(Driver::new((configuration.start)(), configuration.histograms)))
+            .cast_const()
+            .cast()
     })
     .unwrap_or(std::ptr::null())
 }

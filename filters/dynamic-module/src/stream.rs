@@ -167,7 +167,8 @@ impl Stream {
 
     /// Adds a value to a histogram of [`crate::histograms`].
     pub fn record(&self, histogram: usize, labels: &[&str], value: u64) {
-        let labels: Vec<ModuleBuffer> = labels.iter().map(|label| ModuleBuffer::of(label.as_bytes())).collect();
+        let labels: Vec<ModuleBuffer> =
+            labels.iter().map(|label| ModuleBuffer::of(label.as_bytes())).collect();
         // SAFETY: the filter is valid (`new`); the labels outlive the call, in which Envoy copies them. It refuses what
         // does not match the definition, which leaves nothing to do.
         unsafe {

@@ -96,11 +96,19 @@ pub(crate) fn wait_ms(host: &dyn Host, status: u16) -> Option<u64> {
             .flatten()
             .and_then(|text| duration_ms(&text))
     };
-    ["requests", "tokens", "requests-day", "tokens-minute"].into_iter().filter_map(reset).max().or(Some(UNSAID_MS))
+    ["requests", "tokens", "requests-day", "tokens-minute"]
+        .into_iter()
+        .filter_map(reset)
+        .max()
+        .or(Some(UNSAID_MS))
 }
 
 fn milliseconds(value: f64) -> Option<u64> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates; the sign is checked")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates; the sign is checked"
+    )]
     (value.is_finite() && value >= 0.0).then_some(value as u64)
 }
 

@@ -179,7 +179,10 @@ mod tests {
     #[test]
     fn longest_suffix_of_whole_segments() {
         assert_eq!(find("/v1/chat/completions"), Some((Endpoint::OpenaiChat, false, None)));
-        assert_eq!(find("/openai/v1/chat/completions?x=/messages"), Some((Endpoint::OpenaiChat, false, None)));
+        assert_eq!(
+            find("/openai/v1/chat/completions?x=/messages"),
+            Some((Endpoint::OpenaiChat, false, None))
+        );
         assert_eq!(find("/v1/completions"), Some((Endpoint::OpenaiCompletions, false, None)));
         assert_eq!(find("/v1/messages/"), Some((Endpoint::AnthropicMessages, false, None)));
         assert_eq!(find("/v1/messages/count_tokens"), Some((Endpoint::AnthropicCountTokens, false, None)));

@@ -44,7 +44,8 @@ impl Failover {
         let providers: usize = cooldown::groups(&*host)?.iter().map(Vec::len).sum();
         // The last attempt may have got no answer.
         health::unanswered(host);
-        let attempts: u64 = host.attribute(Attribute::Attempts)?.parse().ok().filter(|&attempts| attempts > 0)?;
+        let attempts: u64 =
+            host.attribute(Attribute::Attempts)?.parse().ok().filter(|&attempts| attempts > 0)?;
         Some(Self { attempts, exhausted: attempts >= providers as u64 })
     }
 

@@ -14,10 +14,7 @@ pub(crate) enum Frames {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Event<'a> {
     /// An SSE event, or an AWS event stream message under its event or exception type.
-    Data {
-        name: Option<&'a [u8]>,
-        data: &'a [u8],
-    },
+    Data { name: Option<&'a [u8]>, data: &'a [u8] },
     /// A comment.
     KeepAlive,
 }

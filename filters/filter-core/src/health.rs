@@ -218,7 +218,10 @@ mod tests {
         assert!(!answer(400, 0) && answer(502, 0));
         assert!(answer(500, 99), "not counted");
         assert!(!answer(500, 1) && answer(500, 0) && answer(500, 199) && !answer(200, 1), "twice as long");
-        assert!(!answer(500, 0) && answer(500, 0) && !answer(200, 100), "and once as long after a healthy answer");
+        assert!(
+            !answer(500, 0) && answer(500, 0) && !answer(200, 100),
+            "and once as long after a healthy answer"
+        );
     }
 
     #[test]
@@ -248,7 +251,8 @@ mod tests {
             cooldown::is_cooling(&host, "a b")
         };
         assert!(avoided(403, "no") && avoided(200, "yes") && !avoided(500, "no"));
-        let wrong = filter_config::Health { unhealthy: Some("1 +".into()), ..filter_config::Health::default() };
+        let wrong =
+            filter_config::Health { unhealthy: Some("1 +".into()), ..filter_config::Health::default() };
         assert!(Health::new(&wrong, "a").unwrap_err().to_string().contains("health.unhealthy"));
     }
 

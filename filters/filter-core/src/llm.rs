@@ -8,12 +8,12 @@ use llm_dialects::hub::{ApiError, ErrorKind};
 use llm_dialects::{Dialect, Error, inspect, signature};
 
 use crate::endpoints::{self, Endpoints, Found};
-use crate::handoff::{Handoff, Invalid, keep_credential, too_large};
 use crate::failover::{self, Failover};
-use crate::virtual_model::{Asked, VirtualModels};
-use crate::{cooldown, metrics, multipart};
+use crate::handoff::{Handoff, Invalid, keep_credential, too_large};
 use crate::record::{Outcome, RECORD_STATE, Record, Traits};
+use crate::virtual_model::{Asked, VirtualModels};
 use crate::{Attribute, BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, LocalReply, Overflow};
+use crate::{cooldown, metrics, multipart};
 
 /// Headers of a provider's error that clients act on.
 const ERROR_HEADERS: [&str; 4] = ["retry-after", "retry-after-ms", "request-id", "x-request-id"];
@@ -92,10 +92,8 @@ impl LlmExchange {
         if announced.is_some_and(|length| length > self.plan.config.max_request_body_bytes) {
             return HeadersFlow::Reply(self.refuse_too_large(host));
         }
-        let bodiless = matches!(
-            endpoint,
-            Endpoint::OpenaiModels | Endpoint::OpenaiRealtime | Endpoint::Passthrough
-        );
+        let bodiless =
+            matches!(endpoint, Endpoint::OpenaiModels | Endpoint::OpenaiRealtime | Endpoint::Passthrough);
         if bodiless {
             let facts = Ok(Facts { model: self.model_of_path_or_query(host), ..Facts::default() });
             let refusal = self.hand_on(host, facts, announced.unwrap_or_default(), b"");
@@ -198,7 +196,8 @@ impl LlmExchange {
         path.truncate(bare.len());
         self.path = path;
         let of_route = || {
-            let json = self.plan.config.route_endpoints.then(|| host.attribute(Attribute::RouteEndpoints))??;
+            let json =
+                self.plan.config.route_endpoints.then(|| host.attribute(Attribute::RouteEndpoints))??;
             Endpoints::new(&serde_json::from_str(&json).ok()?).find(&self.path)
         };
         let found = of_route().or_else(|| self.plan.endpoints.find(&self.path)).or_else(|| {

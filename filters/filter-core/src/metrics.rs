@@ -6,8 +6,8 @@
 
 use filter_config::Endpoint;
 
-use crate::record::{Outcome, Record};
 use crate::Host;
+use crate::record::{Outcome, Record};
 
 /// A histogram. Envoy's hold whole numbers, hence the units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

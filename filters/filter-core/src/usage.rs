@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use filter_config::{Endpoint, UsageMeter};
-use llm_dialects::inspect::{self, AnswerFacts};
 use llm_dialects::detect;
+use llm_dialects::inspect::{self, AnswerFacts};
 
 use crate::endpoints::{self, Endpoints, Found};
-use crate::watched::Watched;
 use crate::record::{Outcome, RECORD_STATE, Record, RecordedUsage};
+use crate::watched::Watched;
 use crate::{BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, LocalReply, Overflow};
 
 /// Compiled configuration of the filter.

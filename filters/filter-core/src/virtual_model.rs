@@ -158,7 +158,9 @@ mod tests {
     #[test]
     fn names_in_expressions() {
         assert_eq!(
-            named_headers(r#"request.headers["X-A"] == 'b' && 'x-c' in request.headers && request.headers.d > 1"#),
+            named_headers(
+                r#"request.headers["X-A"] == 'b' && 'x-c' in request.headers && request.headers.d > 1"#
+            ),
             ["b", "d", "x-a", "x-c"]
         );
     }

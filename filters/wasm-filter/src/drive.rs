@@ -77,6 +77,9 @@ enum Body {
     /// which for HTTP/1 it does with an empty chunk of its own: most bodies are then read where they are and
     /// never put back.
     Whole { limit: usize, announced: Option<usize>, held: Option<Vec<u8>> },
+    /// To be answered with this once Envoy has seen the end of the request: before that, it would close the connection
+    /// behind the answer.
+    Answer(LocalReply),
     /// Already answered in full: the rest is dropped.
     Drop,
 }
@@ -121,6 +124,13 @@ impl<X: Phases> Driver<X> {
                 envoy.replace(of, size, &[]);
                 Flow::Continue
             }
+            Body::Answer(reply) => {
+                if !end {
+                    return Flow::HoldAsStream;
+                }
+                let reply = reply.clone();
+                self.reply(envoy, &reply)
+            }
             Body::Chunks => {
                 if size == 0 && !end {
                     return Flow::Continue;
@@ -138,7 +148,7 @@ impl<X: Phases> Driver<X> {
                     return self.overflow(of, envoy, size);
                 }
                 if end || (size > 0 && *announced == Some(so_far)) {
-                    return self.finish(of, envoy, size);
+                    return self.finish(of, envoy, size, end);
                 }
                 let mut chunk = envoy.read(of, size);
                 envoy.replace(of, size, &[]);
@@ -155,6 +165,7 @@ impl<X: Phases> Driver<X> {
     pub(crate) fn trailers(&mut self, of: HeaderMap, envoy: &mut impl Envoy) -> Flow {
         let held = match std::mem::replace(self.of(of), Body::Skip) {
             Body::Skip | Body::Drop => return Flow::Continue,
+            Body::Answer(reply) => return self.reply(envoy, &reply),
             Body::Whole { held, .. } => Some(held.unwrap_or_default()),
             Body::Chunks => None,
         };
@@ -201,12 +212,12 @@ impl<X: Phases> Driver<X> {
     fn take_held(&mut self, of: HeaderMap) -> Vec<u8> {
         match std::mem::replace(self.of(of), Body::Skip) {
             Body::Whole { held, .. } => held.unwrap_or_default(),
-            Body::Skip | Body::Chunks | Body::Drop => Vec::new(),
+            Body::Skip | Body::Chunks | Body::Answer(_) | Body::Drop => Vec::new(),
         }
     }
 
     /// A held body is complete: what is held here and, behind it, `size` bytes in Envoy's buffer.
-    fn finish(&mut self, of: HeaderMap, envoy: &mut impl Envoy, size: usize) -> Flow {
+    fn finish(&mut self, of: HeaderMap, envoy: &mut impl Envoy, size: usize, end: bool) -> Flow {
         let mut whole = self.take_held(of);
         let kept = !whole.is_empty();
         if kept {
@@ -218,6 +229,10 @@ impl<X: Phases> Driver<X> {
             BodyFlow::Keep if kept => {
                 envoy.replace(of, size, &whole);
                 Flow::Continue
+            }
+            BodyFlow::Reply(reply) if of == HeaderMap::Request && !end => {
+                self.request = Body::Answer(reply);
+                Flow::HoldAsStream
             }
             flow => self.perform(of, envoy, flow, size),
         }

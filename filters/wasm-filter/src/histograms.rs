@@ -44,7 +44,9 @@ fn name(metric: Metric, values: &[&str]) -> String {
     for (label, value) in metric.labels().iter().zip(values) {
         name.push_str(label);
         name.push('=');
-        name.extend(value.chars().map(|c| if c.is_ascii_graphic() && c != ';' && c != '=' { c } else { '_' }));
+        name.extend(
+            value.chars().map(|c| if c.is_ascii_graphic() && c != ';' && c != '=' { c } else { '_' }),
+        );
         name.push(';');
     }
     name

@@ -124,13 +124,14 @@ fn discovery_type(provider: &Provider, discovered: bool) -> cluster::DiscoveryTy
     }
 }
 
+/// A socket that cannot be. To Envoy a cluster without endpoints ends the request; where there are other providers, a
+/// connection that fails leads to them.
+const NOBODY: &str = "/dev/null/nobody";
+
 fn endpoints(index: &Index<'_>, provider: &Provider) -> ClusterLoadAssignment {
-    let addresses: Vec<(Address, String)> = match &provider.place {
+    let mut addresses: Vec<(Address, String)> = match &provider.place {
         Place::Host { host, port } => vec![(socket(host, *port), host.clone())],
-        Place::Socket(path) => {
-            let pipe = address::Address::Pipe(Pipe { path: path.clone(), mode: 0 });
-            vec![(Address { address: Some(pipe) }, String::new())]
-        }
+        Place::Socket(path) => vec![(pipe(path), String::new())],
         Place::Service { namespace, name, port } => index
             .endpoints
             .behind(index.objects, namespace, name, *port)
@@ -138,6 +139,10 @@ fn endpoints(index: &Index<'_>, provider: &Provider) -> ClusterLoadAssignment {
             .map(|(host, port)| (socket(&host, port), String::new()))
             .collect(),
     };
+    let has_others = provider.filter.as_ref().is_some_and(|filter| filter.cluster.is_some());
+    if addresses.is_empty() && has_others {
+        addresses.push((pipe(NOBODY), String::new()));
+    }
     let lb_endpoints = addresses
         .into_iter()
         .map(|(address, hostname)| LbEndpoint {
@@ -154,6 +159,10 @@ fn endpoints(index: &Index<'_>, provider: &Provider) -> ClusterLoadAssignment {
         endpoints: vec![LocalityLbEndpoints { lb_endpoints, ..LocalityLbEndpoints::default() }],
         ..ClusterLoadAssignment::default()
     }
+}
+
+fn pipe(path: &str) -> Address {
+    Address { address: Some(address::Address::Pipe(Pipe { path: path.to_owned(), mode: 0 })) }
 }
 
 fn protocol(provider: &Provider) -> http_protocol_options::UpstreamProtocolOptions {

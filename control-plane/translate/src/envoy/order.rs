@@ -5,13 +5,15 @@
 //! and kept; `set_filter_state` makes the router choose again.
 
 use envoy_proto::envoy::config::core::v3::{
-    SubstitutionFormatString, DataSource, data_source, substitution_format_string,
+    DataSource, SubstitutionFormatString, data_source, substitution_format_string,
 };
 use envoy_proto::envoy::config::route::v3::Route;
 use envoy_proto::envoy::extensions::filters::common::set_filter_state::v3::{
     FilterStateValue, filter_state_value,
 };
-use envoy_proto::envoy::extensions::filters::http::header_to_metadata::v3::{Config as HeaderToMetadata, config};
+use envoy_proto::envoy::extensions::filters::http::header_to_metadata::v3::{
+    Config as HeaderToMetadata, config,
+};
 use envoy_proto::envoy::extensions::filters::http::set_filter_state::v3::Config as SetFilterState;
 use envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
     HttpFilter, http_filter,

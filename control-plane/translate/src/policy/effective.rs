@@ -10,8 +10,8 @@
 use std::collections::BTreeMap;
 
 use resources::{
-    AgentgatewayBackend, AiPolicy, BackendAuth, BackendHealth, BackendHttp, BackendPolicy, BackendTcp, BackendTls,
-    FieldExpression, FieldValue, ObjectKey, PromptCaching, PromptEnrichment, RouteType,
+    AgentgatewayBackend, AiPolicy, BackendAuth, BackendHealth, BackendHttp, BackendPolicy, BackendTcp,
+    BackendTls, FieldExpression, FieldValue, ObjectKey, PromptCaching, PromptEnrichment, RouteType,
 };
 
 use crate::index::Index;

@@ -180,10 +180,8 @@ fn specifier(groups: &[Vec<&Provider>]) -> route_action::ClusterSpecifier {
 
 /// The clusters of a backend, as [`filter_config::ROUTE_GROUPS`].
 fn clusters(groups: &[Vec<&Provider>]) -> Option<String> {
-    let names: Vec<Vec<&str>> = groups
-        .iter()
-        .map(|group| group.iter().map(|provider| provider.cluster.as_str()).collect())
-        .collect();
+    let names: Vec<Vec<&str>> =
+        groups.iter().map(|group| group.iter().map(|provider| provider.cluster.as_str()).collect()).collect();
     serde_json::to_string(&names).ok()
 }
 

@@ -10,9 +10,9 @@ use envoy_proto::envoy::r#type::matcher::v3::{StringMatcher, string_matcher};
 use resources::ObjectKey;
 use resources::gateway_api::httproutes::HttpRouteRules;
 
+use super::action::Way;
 use super::filters::{self, Filters};
 use super::matches::{Matched, Precedence, method, regex};
-use super::action::Way;
 use super::{Choice, Context, Entry, NOT_FOR_PROVIDERS, action};
 use crate::destination::Destination;
 use crate::findings::Findings;

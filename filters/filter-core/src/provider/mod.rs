@@ -45,16 +45,18 @@ pub(crate) struct ProviderPlan {
 
 impl ProviderPlan {
     pub(crate) fn new(config: Provider) -> Result<Self, filter_config::Error> {
-        let policy = RequestPolicy::compile(&config.policy).map_err(|error| filter_config::Error::Invalid {
-            filter: "provider",
-            field: "policy".to_owned(),
-            message: error.to_string(),
-        })?;
+        let policy =
+            RequestPolicy::compile(&config.policy).map_err(|error| filter_config::Error::Invalid {
+                filter: "provider",
+                field: "policy".to_owned(),
+                message: error.to_string(),
+            })?;
         let wanted = &config.policy;
         let policy_sets_model = wanted.overrides.contains_key("model")
             || wanted.transformations.contains_key("model")
             || wanted.defaults.contains_key("model");
-        let health = config.cluster.as_deref().map(|cluster| Health::new(&config.health, cluster)).transpose()?;
+        let health =
+            config.cluster.as_deref().map(|cluster| Health::new(&config.health, cluster)).transpose()?;
         Ok(Self {
             health,
             speaks: Speaks::new(&config),

@@ -24,11 +24,7 @@ pub(super) enum Operation {
     /// They pass as they are.
     Unlisted,
     /// Chat, translated through the hub; the names of tools were changed on the way.
-    Chat {
-        client: Dialect,
-        upstream: Dialect,
-        names: ToolNames,
-    },
+    Chat { client: Dialect, upstream: Dialect, names: ToolNames },
     /// Embeddings, translated.
     Embeddings {
         client: embeddings::Client,
@@ -44,10 +40,7 @@ pub(super) enum Operation {
         request: Option<Vec<u8>>,
     },
     /// A count of tokens, translated.
-    CountTokens {
-        client: count_tokens::Format,
-        provider: count_tokens::Format,
-    },
+    CountTokens { client: count_tokens::Format, provider: count_tokens::Format },
     /// A count of tokens made here.
     CountHere(count_tokens::Format),
 }
@@ -190,7 +183,8 @@ impl Attempt {
             }
             Operation::Rerank { client, provider, request } => {
                 let mut response = rerank::decode_response(*provider, body)?;
-                let request = request.as_deref().map(|body| rerank::decode_request(*client, body)).transpose()?;
+                let request =
+                    request.as_deref().map(|body| rerank::decode_request(*client, body)).transpose()?;
                 if let Some(request) = &request {
                     response.fill_documents(&request.documents);
                 }
@@ -250,7 +244,8 @@ impl Attempt {
     /// Sets the fields of a body that the provider's format always has.
     fn override_fields(&self, plan: &ProviderPlan, sent: Sent) -> Result<Sent, Error> {
         let way = plan.speaks.way(self.handoff.client, &self.model);
-        let (Some(Way::Same(format) | Way::Translated(format)), Sent::Body { bytes, content_type }) = (way, &sent)
+        let (Some(Way::Same(format) | Way::Translated(format)), Sent::Body { bytes, content_type }) =
+            (way, &sent)
         else {
             return Ok(sent);
         };

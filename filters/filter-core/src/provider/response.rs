@@ -190,7 +190,9 @@ fn record_stream(exchange: &ProviderExchange, host: &mut dyn Host, stream: &Stre
         match facts.usage {
             None => Some(stream::estimate(attempt.handoff.body_bytes, output)),
             // Anthropic begins with the input, and one token of output.
-            Some(said) if outcome != Outcome::Complete && said.output < output => Some(Usage { output, ..said }),
+            Some(said) if outcome != Outcome::Complete && said.output < output => {
+                Some(Usage { output, ..said })
+            }
             Some(_) => None,
         }
     });

@@ -95,7 +95,11 @@ impl Speaks {
             stream_path: upstream.stream_path.clone(),
             models: patterns(&upstream.models),
             except_models: patterns(&upstream.except_models),
-            overrides: upstream.overrides.iter().map(|(field, value)| (field.clone(), value.to_string())).collect(),
+            overrides: upstream
+                .overrides
+                .iter()
+                .map(|(field, value)| (field.clone(), value.to_string()))
+                .collect(),
         };
         Self(config.speaks.iter().map(format).collect())
     }
@@ -193,7 +197,10 @@ mod tests {
         };
         assert_eq!(way(Endpoint::OpenaiChat, "claude-x"), ("same", Endpoint::OpenaiChat));
         assert_eq!(way(Endpoint::AnthropicMessages, "claude-x"), ("same", Endpoint::AnthropicMessages));
-        assert_eq!(way(Endpoint::AnthropicMessages, "gemini-x"), ("translated", Endpoint::GeminiGenerateContent));
+        assert_eq!(
+            way(Endpoint::AnthropicMessages, "gemini-x"),
+            ("translated", Endpoint::GeminiGenerateContent)
+        );
         assert_eq!(way(Endpoint::OpenaiResponses, "llama"), ("translated", Endpoint::OpenaiChat));
         assert_eq!(way(Endpoint::AnthropicCountTokens, "llama"), ("local", Endpoint::AnthropicCountTokens));
         assert_eq!(way(Endpoint::Detect, "llama"), ("unlisted", Endpoint::Detect));

@@ -144,9 +144,7 @@ fn the_model_is_published_for_routing_and_taken_out_again() {
 #[test]
 fn other_traffic_is_left_alone() {
     let gateway = Gateway::new("{}", &provider(OPENAI));
-    for (method, path) in
-        [("GET", "/v1/chat/completions"), ("POST", "/v1/models"), ("POST", "/v1/files")]
-    {
+    for (method, path) in [("GET", "/v1/chat/completions"), ("POST", "/v1/models"), ("POST", "/v1/files")] {
         let run = gateway.send(&[(":method", method), (":path", path)], "x", (JSON, &[b"{}"]));
         assert_eq!((run.status(), run.replied), ("404", Some("weir_unknown_endpoint")), "{path}");
     }
