@@ -17,7 +17,7 @@ import dialects
 import manifests as m
 from conftest import AWS, KEYS
 from dialects import Client
-from provider import Provider, Script, hang_up, reply, silent, stream
+from provider import Connection, Provider, Request, Script, hang_up, reply, silent, stream
 from weir import Gateway
 
 all_dialects = pytest.mark.parametrize("dialect", dialects.DIALECTS)
@@ -38,6 +38,7 @@ FAILURES: dict[str, Script] = {
     "429": reply(answers.error("openai", 429), 429, headers=NO_PAUSE),
     "HTML 502": reply(answers.HTML, 502, content_type="text/html"),
     "200 without JSON": reply(b"<html>", 200, content_type="text/html"),
+    "broken off": reply(answers.text("openai"), content_length=100_000),
     "reset": hang_up("reset"),
     "closed": hang_up("close"),
 }
@@ -212,6 +213,21 @@ def test_t29_a_provider_that_says_nothing_is_left_in_time(
     answer = dialects.read(dialect, client.ask(dialect, "timed", stream=streamed))
     assert answer.text == answers.TEXT and paths(provider) == ["first", "second"]
     assert provider.requests[0].abandoned.wait(5), "the first provider goes on for nobody"
+    settle(client, provider, "timed")
+
+
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+def test_t29_a_whole_answer_that_stalls_is_given_up(client: Client, provider: Provider, dialect: str) -> None:
+    """Whole answers are held until they are complete, translated or not, so that nothing is lost."""
+
+    async def begins(connection: Connection, _: Request) -> None:
+        await connection.head(200, [("content-type", "application/json"), ("content-length", "1000")])
+        await connection.send(b'{"id":')
+        await connection.gone()
+
+    provider.then(begins)
+    assert dialects.read(dialect, client.ask(dialect, "timed")).text == answers.TEXT
+    assert paths(provider) == ["first", "second"]
     settle(client, provider, "timed")
 
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use expressions::Expression;
 use filter_config::ConditionalTarget;
 use resources::{
     AgentgatewayModel, BackendTls, FieldExpression, Kind, ModelPolicies, ModelRef, ObjectKey, VirtualModel,
@@ -48,6 +49,7 @@ fn virtual_leads(
     choice: &VirtualModel,
     findings: &mut Findings,
 ) -> Leads {
+    let conditions = conditions(key, choice, findings);
     let mut target = |kind: &str, place: usize, model: &ModelRef, sent: &Option<String>| {
         let path = format!("spec.virtualModel.{kind}.targets[{place}]");
         follow(index, key, &path, model, sent.as_deref(), findings)
@@ -79,12 +81,28 @@ fn virtual_leads(
     // The name is the one clients use, which `<name>#<index>` extends.
     let name = index.objects.model(&key.namespace, &key.name).map(|model| model.spec.pattern(&key.name));
     let name = name.unwrap_or(&key.name);
-    let ways = conditional.targets.iter().enumerate().map(|(place, one)| {
-        let way = ConditionalTarget { when: one.when.clone(), name: format!("{name}#{place}") };
+    let ways = conditional.targets.iter().zip(conditions).enumerate().map(|(place, (one, when))| {
+        let way = ConditionalTarget { when, name: format!("{name}#{place}") };
         let target = to_provider(target("conditional", place, &one.model_ref, &one.model));
         (way, Destination { weight: 1, target })
     });
     Leads::Conditional(ways.collect())
+}
+
+/// The conditions of a conditional model, in order. One that is no CEL is reported and never holds.
+fn conditions(key: &ObjectKey, choice: &VirtualModel, findings: &mut Findings) -> Vec<Option<String>> {
+    let targets = choice.conditional.iter().flat_map(|conditional| &conditional.targets);
+    let mut conditions = Vec::new();
+    for (place, target) in targets.enumerate() {
+        let fault = target.when.as_deref().and_then(|when| Expression::compile(when).err());
+        if let Some(error) = &fault {
+            let path = format!("spec.virtualModel.conditional.targets[{place}].when");
+            let remedy = "correct it; the target gets no requests until then";
+            findings.error(key, &path, error.to_string(), remedy);
+        }
+        conditions.push(if fault.is_some() { Some("false".to_owned()) } else { target.when.clone() });
+    }
+    conditions
 }
 
 fn to_provider(provider: Option<Provider>) -> Target {

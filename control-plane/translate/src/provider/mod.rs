@@ -140,7 +140,7 @@ pub(crate) fn resolve(
         model: kind.model().map(str::to_owned),
         model_aliases: request_policy::model_aliases(&effective.ai),
         credential: credentials.filter,
-        policy: request_policy::request_policy(&effective.ai),
+        policy: request_policy::request_policy(&effective.ai, findings),
         // Set for those that have others beside them on some route.
         cluster: None,
         health: health::health(effective, findings),
