@@ -47,7 +47,10 @@ impl Histograms {
 /// counted under `other`.
 const MOST: usize = 2000;
 
-static KNOWN: LazyLock<Mutex<BTreeSet<(Metric, Vec<String>)>>> = LazyLock::new(Mutex::default);
+/// A metric with values of its labels.
+type Labelled = (Metric, Vec<String>);
+
+static KNOWN: LazyLock<Mutex<BTreeSet<Labelled>>> = LazyLock::new(Mutex::default);
 
 /// Whether these labels may be used.
 pub fn admit(metric: Metric, labels: &Labels<'_>) -> bool {

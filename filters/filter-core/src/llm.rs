@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use filter_config::{Endpoint, Llm, ORDER_HEADER};
 use llm_dialects::hub::{ApiError, ErrorKind};
-use llm_dialects::{Dialect, Error, inspect, signature};
+use llm_dialects::{Dialect, Error, bedrock, inspect, signature};
 
 use crate::endpoints::{self, Endpoints, Found};
 use crate::failover::{self, Failover};
@@ -148,11 +148,10 @@ impl LlmExchange {
         if let Some(failover) = failover {
             failover.tell(host);
         }
-        let body = client.encode_error(&error);
         let status = client.error_status(&error);
         if end {
             self.replied = true;
-            let mut answer = reply(status, body, "weir_upstream_error");
+            let mut answer = error_reply(client, &error, "weir_upstream_error");
             // A reply starts without headers: when to come back, and what to ask support about, come along.
             let kept = ERROR_HEADERS
                 .iter()
@@ -161,9 +160,13 @@ impl LlmExchange {
             answer.headers.extend(failover.into_iter().flat_map(Failover::headers));
             return HeadersFlow::Reply(answer);
         }
+        let body = client.encode_error(&error);
         host.set_header(HeaderMap::Response, ":status", &status.to_string());
         host.set_header(HeaderMap::Response, "content-type", "application/json");
         host.set_header(HeaderMap::Response, "content-length", &body.len().to_string());
+        if let Some((name, value)) = kind_header(client, &error) {
+            host.set_header(HeaderMap::Response, name, value);
+        }
         self.replacement = Some(body);
         HeadersFlow::Continue(BodyMode::Chunks)
     }
@@ -311,7 +314,7 @@ impl LlmExchange {
         };
         self.record_failure(host, &error, "");
         let client = self.error_dialect().unwrap_or(Dialect::OpenaiChat);
-        reply(client.error_status(&error), client.encode_error(&error), "weir_no_virtual_target")
+        error_reply(client, &error, "weir_no_virtual_target")
     }
 
     fn drop_claimed_model(&self, host: &mut dyn Host) {
@@ -335,7 +338,7 @@ impl LlmExchange {
         };
         host.publish(RECORD_STATE, &record.to_json());
         let client = self.error_dialect().unwrap_or(Dialect::OpenaiChat);
-        reply(client.error_status(&error), client.encode_error(&error), "weir_request_too_large")
+        error_reply(client, &error, "weir_request_too_large")
     }
 
     /// What an answer without a body of ours means.
@@ -466,6 +469,18 @@ fn facts(host: &dyn Host, called: &Found, body: &[u8]) -> Result<Facts, Error> {
         facts.model.clone_from(model);
     }
     Ok(facts)
+}
+
+/// An error as a reply to a client of this dialect.
+pub(crate) fn error_reply(client: Dialect, error: &ApiError, details: &'static str) -> LocalReply {
+    let mut reply = reply(client.error_status(error), client.encode_error(error), details);
+    reply.headers.extend(kind_header(client, error).map(|(name, value)| (name, value.to_owned())));
+    reply
+}
+
+/// The header in which a dialect names the kind of an error, beside its body.
+pub(crate) fn kind_header(client: Dialect, error: &ApiError) -> Option<(&'static str, &'static str)> {
+    (client == Dialect::BedrockConverse).then(|| ("x-amzn-errortype", bedrock::error_type(error)))
 }
 
 /// A JSON error as a reply.

@@ -20,7 +20,7 @@ pub(crate) struct Watched {
 /// How much text has passed, for an estimate of its tokens.
 ///
 /// Text is not decoded for this. Providers send about one token in an event, or more; what an event has over the
-/// shortest one is text, of about four bytes to a token.
+/// shortest one is text, of about four bytes to a token. The few events without text count as if they had one.
 #[derive(Debug, Clone, Copy, Default)]
 struct Seen {
     events: u64,
@@ -38,8 +38,7 @@ impl Seen {
 
     fn tokens(&self) -> u64 {
         let text = self.bytes.saturating_sub(self.events.saturating_mul(self.shortest));
-        // The first event and the last hold no text.
-        self.events.saturating_sub(1).max(text / 4)
+        self.events.max(text / 4)
     }
 }
 
@@ -84,6 +83,11 @@ impl Watched {
     /// What is wrong with the framing.
     pub(crate) fn broken(&self) -> Option<&framing::Error> {
         self.broken.as_ref()
+    }
+
+    /// How many events have passed.
+    pub(crate) fn events(&self) -> u64 {
+        self.seen.events
     }
 
     /// About how many tokens have passed.

@@ -290,6 +290,13 @@ pub enum StreamEncoder {
 }
 
 impl StreamEncoder {
+    /// Goes on behind `events` events that passed untouched: some dialects number them.
+    pub fn behind(&mut self, events: u64) {
+        if let Self::OpenaiResponses(encoder) = self {
+            encoder.behind(events);
+        }
+    }
+
     /// Appends the bytes for `event` to `out`.
     pub fn event(&mut self, event: &StreamEvent<'_>, out: &mut Vec<u8>) {
         let joined = if matches!(self, Self::GeminiGenerate(_)) { None } else { tool_ids::join_event(event) };

@@ -61,6 +61,11 @@ pub(super) fn listener(
         http2_protocol_options: Some(Http2ProtocolOptions::default()),
         // Routes set their own; a listener-wide limit would cut long answers.
         stream_idle_timeout: Some(crate::route::proto_duration(std::time::Duration::from_secs(600))),
+        // OpenAI's realtime API.
+        upgrade_configs: vec![http_connection_manager::UpgradeConfig {
+            upgrade_type: "websocket".to_owned(),
+            ..http_connection_manager::UpgradeConfig::default()
+        }],
         route_specifier: Some(route_specifier),
         ..HttpConnectionManager::default()
     };

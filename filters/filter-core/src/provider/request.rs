@@ -10,7 +10,7 @@ use super::operation::{Operation, Sent};
 use super::speaks::{Format, Way};
 use super::{Attempt, ProviderExchange, ProviderPlan, Timing, headers};
 use crate::handoff::{self, Handoff};
-use crate::llm::reply;
+use crate::llm::{error_reply, reply};
 use crate::record::Outcome;
 use crate::{BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, LocalReply};
 
@@ -80,6 +80,10 @@ impl Attempt {
 
     /// The provider gets another body than the client sent.
     fn changes_body(&self, plan: &ProviderPlan, format: Option<&Format>) -> bool {
+        if matches!(self.upstream, Endpoint::OpenaiRealtime | Endpoint::OpenaiModels) {
+            // A WebSocket, or no body at all.
+            return false;
+        }
         if self.has_policy(plan) {
             return true;
         }
@@ -148,7 +152,7 @@ pub(super) fn overflow(exchange: &mut ProviderExchange, _host: &mut dyn Host) ->
 
 /// An error as a reply.
 fn refusal(client: Dialect, error: &ApiError, details: &'static str) -> LocalReply {
-    reply(client.error_status(error), client.encode_error(error), details)
+    error_reply(client, error, details)
 }
 
 fn refuse(

@@ -4,11 +4,12 @@ use filter_config::Endpoint;
 use llm_dialects::dialect::Framing;
 use llm_dialects::hub::{ApiError, ErrorKind, Usage};
 use llm_dialects::inspect::AnswerFacts;
-use llm_dialects::{Dialect, Error, bedrock};
+use llm_dialects::{Dialect, Error};
 
 use super::operation::Operation;
 use super::stream::{self, Stream, Translated};
 use super::{Known, ProviderExchange};
+use crate::llm::kind_header;
 use crate::record::Outcome;
 use crate::{BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, Overflow, endpoints, failover};
 
@@ -133,7 +134,7 @@ fn start_stream(exchange: &mut ProviderExchange, host: &mut dyn Host, framing: F
     if attempt.handoff.traits.json_array {
         host.set_header(HeaderMap::Response, "content-type", "application/json; charset=UTF-8");
         host.remove_header(HeaderMap::Response, "content-length");
-        stream = stream.as_json_array();
+        stream = stream.into_json_array();
     }
     exchange.answer = Answer::Stream(Box::new(Passing { stream, published: 0 }));
     // Whose answer it is stands in the log even if the client leaves before its end.
@@ -298,8 +299,8 @@ fn fail(exchange: &ProviderExchange, host: &mut dyn Host, error: &ApiError) -> V
     failover::set_status(host, error.status, client.error_status(error));
     host.set_header(HeaderMap::Response, "content-type", "application/json");
     host.set_header(HeaderMap::Response, "content-length", &body.len().to_string());
-    if client == Dialect::BedrockConverse {
-        host.set_header(HeaderMap::Response, "x-amzn-errortype", bedrock::error_type(error));
+    if let Some((name, value)) = kind_header(client, error) {
+        host.set_header(HeaderMap::Response, name, value);
     }
     host.remove_header(HeaderMap::Response, "content-encoding");
     exchange.record_nothing(host, Outcome::Failed, Some(cause(error)));

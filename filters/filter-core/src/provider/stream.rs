@@ -126,7 +126,7 @@ impl Stream {
     }
 
     /// The stream as a JSON array of its events.
-    pub(super) fn as_json_array(mut self) -> Self {
+    pub(super) fn into_json_array(mut self) -> Self {
         self.array = Some(JsonArray::default());
         self
     }
@@ -229,7 +229,9 @@ fn pass(
         // The last event may lack its blank line; the error must be an event of its own.
         out.extend_from_slice(b"\n\n");
     }
-    client.stream_encoder(0, false).event(&StreamEvent::Error(error), &mut out);
+    let mut encoder = client.stream_encoder(0, false);
+    encoder.behind(watched.events());
+    encoder.event(&StreamEvent::Error(error), &mut out);
     BodyFlow::Replace(out)
 }
 

@@ -72,6 +72,8 @@ pub fn error_status(error: &ApiError) -> u16 {
 /// The name of `error` in this API, for the header `x-amzn-errortype`, by which the AWS SDKs know it.
 pub fn error_type(error: &ApiError) -> &'static str {
     match error.kind {
+        // OpenAI's `insufficient_quota` comes with 429; clients are to wait either way.
+        ErrorKind::Billing if error.status == 429 => "ThrottlingException",
         ErrorKind::InvalidRequest | ErrorKind::TooLarge => "ValidationException",
         ErrorKind::Authentication => "UnrecognizedClientException",
         ErrorKind::Billing | ErrorKind::Permission => "AccessDeniedException",

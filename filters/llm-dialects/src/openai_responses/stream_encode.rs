@@ -77,6 +77,11 @@ impl StreamEncoder {
         }
     }
 
+    /// Goes on behind `events` events another encoder has sent.
+    pub fn behind(&mut self, events: u64) {
+        self.sequence = events;
+    }
+
     /// Appends the bytes for `event` to `out`.
     pub fn event(&mut self, event: &StreamEvent<'_>, out: &mut Vec<u8>) {
         if self.over {
