@@ -185,10 +185,11 @@ fn definitions_are_printed() {
     let output = weir(&["crds"]);
     assert!(output.status.success());
     let text = stdout(&output);
-    assert_eq!(text.matches("kind: CustomResourceDefinition").count(), 2);
+    assert_eq!(text.matches("kind: CustomResourceDefinition").count(), 3);
     let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crds");
-    for file in ["agentgateway.dev_agentgatewaybackends.yaml", "agentgateway.dev_agentgatewaypolicies.yaml"] {
-        assert!(text.contains(&std::fs::read_to_string(committed.join(file)).unwrap()), "{file}");
+    for kind in ["backends", "models", "policies"] {
+        let file = format!("agentgateway.dev_agentgateway{kind}.yaml");
+        assert!(text.contains(&std::fs::read_to_string(committed.join(&file)).unwrap()), "{file}");
     }
 }
 

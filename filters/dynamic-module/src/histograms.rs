@@ -5,35 +5,14 @@ use std::sync::{LazyLock, Mutex, PoisonError, RwLock};
 
 use filter_core::{Labels, Metric};
 
-use crate::abi::{self, ConfigPtr, ModuleBuffer};
-
 /// The numbers of the histograms of one filter configuration.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Histograms([Option<usize>; Metric::ALL.len()]);
 
 impl Histograms {
-    /// Defines every histogram.
-    ///
-    /// # Safety
-    /// `config` is what Envoy passed to the `config_new` hook that is running.
-    pub unsafe fn define(config: ConfigPtr) -> Self {
-        Self(Metric::ALL.map(|metric| {
-            let labels: Vec<ModuleBuffer> =
-                metric.labels().iter().map(|label| ModuleBuffer::of(label.as_bytes())).collect();
-            let mut id = 0;
-            // SAFETY: the caller's promise; name and labels outlive the call, in which Envoy copies them, and `id` is
-            // writable.
-            let status = unsafe {
-                abi::envoy_dynamic_module_callback_http_filter_config_define_histogram(
-                    config,
-                    ModuleBuffer::of(metric.name().as_bytes()),
-                    labels.as_ptr(),
-                    labels.len(),
-                    &raw mut id,
-                )
-            };
-            (status == 0).then_some(id)
-        }))
+    /// Defines every histogram; `define` has Envoy make one and gives its number.
+    pub fn define(define: impl Fn(&str, &[&str]) -> Option<usize>) -> Self {
+        Self(Metric::ALL.map(|metric| define(metric.name(), metric.labels())))
     }
 
     /// The number of a histogram; `None` when Envoy refused to make it.

@@ -82,7 +82,8 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
     match guard(|| Configuration::compile(name, json)) {
         Some(Ok(mut configuration)) => {
             // SAFETY: `envoy` is what Envoy passed to this hook.
-            configuration.histograms = unsafe { Histograms::define(envoy) };
+            configuration.histograms =
+                Histograms::define(|name, labels| unsafe { stream::define_histogram(envoy, name, labels) });
             configuration.into_raw()
         }
         Some(Err(message)) => {

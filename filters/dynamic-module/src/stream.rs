@@ -364,6 +364,26 @@ impl Stream {
     }
 }
 
+/// Has Envoy make a histogram of a filter configuration; `None` when it refuses.
+///
+/// # Safety
+/// `config` is what Envoy passed to the `config_new` hook that is running.
+pub unsafe fn define_histogram(config: abi::ConfigPtr, name: &str, labels: &[&str]) -> Option<usize> {
+    let labels: Vec<ModuleBuffer> = labels.iter().map(|label| ModuleBuffer::of(label.as_bytes())).collect();
+    let mut id = 0;
+    // SAFETY: the caller's promise; name and labels outlive the call, in which Envoy copies them, and `id` is writable.
+    let status = unsafe {
+        abi::envoy_dynamic_module_callback_http_filter_config_define_histogram(
+            config,
+            ModuleBuffer::of(name.as_bytes()),
+            labels.as_ptr(),
+            labels.len(),
+            &raw mut id,
+        )
+    };
+    (status == 0).then_some(id)
+}
+
 /// Writes to Envoy's log, from any thread.
 pub fn log(level: Level, message: &str) {
     log_at(
