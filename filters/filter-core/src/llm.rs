@@ -458,7 +458,8 @@ fn facts(host: &dyn Host, called: &Found, body: &[u8]) -> Result<Facts, Error> {
         model: facts.model.into_owned(),
         stream: facts.stream,
         include_usage: facts.include_usage,
-        foreign_signature: endpoints::dialect(called.endpoint).is_some() && signature::has_foreign(body),
+        foreign_signature: endpoints::dialect(called.endpoint)
+            .is_some_and(|dialect| signature::has_foreign(dialect, body)),
     });
     let mut facts = match read {
         // Whatever a detected endpoint takes is its provider's affair.

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 
+use crate::Dialect;
+
 /// Whose models sign reasoning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signer {
@@ -59,8 +61,12 @@ pub fn own(signer: Signer, signature: &str) -> Option<&str> {
 
 /// Whether a body in its provider's own dialect holds a signature another provider made, put there by an earlier
 /// answer: it must not pass untouched then.
-pub fn has_foreign(body: &[u8]) -> bool {
+pub fn has_foreign(dialect: Dialect, body: &[u8]) -> bool {
     let holds = |mark: &str| memmem::find(body, mark.as_bytes()).is_some();
+    // Only gateways write this into a chat conversation, for models of others; OpenAI refuses fields it does not know.
+    if dialect == Dialect::OpenaiChat && holds("\"thinking_blocks\"") {
+        return true;
+    }
     // Gemini's clients take base64 only, so what is carried by them is wrapped once more.
     (holds("weir-") && (holds(GEMINI) || holds(OPENAI) || holds(crate::tool_ids::MARK)))
         || (holds("d2Vpcj") && crate::gemini::MARKS.iter().any(|mark| holds(mark)))
@@ -83,8 +89,10 @@ mod tests {
 
     #[test]
     fn foreign_signatures_are_found_in_bodies() {
-        assert!(!has_foreign(br#"{"signature":"c2ln","text":"weir-"}"#));
-        assert!(has_foreign(br#"{"signature":"weir-gemini:c2ln"}"#));
-        assert!(has_foreign(br#"{"id":"call_1_weir-sig_c2ln"}"#));
+        assert!(!has_foreign(Dialect::AnthropicMessages, br#"{"signature":"c2ln","text":"weir-"}"#));
+        assert!(has_foreign(Dialect::AnthropicMessages, br#"{"signature":"weir-gemini:c2ln"}"#));
+        assert!(has_foreign(Dialect::AnthropicMessages, br#"{"id":"call_1_weir-sig_c2ln"}"#));
+        let claude = br#"{"messages":[{"role":"assistant","thinking_blocks":[{"signature":"c2ln"}]}]}"#;
+        assert!(has_foreign(Dialect::OpenaiChat, claude), "what Claude signed is not for OpenAI");
     }
 }

@@ -64,16 +64,17 @@ pub(super) fn own(signature: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Dialect;
 
     #[test]
     fn signatures_come_back_as_they_were() {
         for signature in ["EqQBCg==", "weir-gemini:Ab+/", "weir-openai:rs_1.gAAAA"] {
             let carried = encrypted(signature);
             assert_eq!(signature_of(Some("rs_other"), carried.clone()), signature);
-            assert!(signature::has_foreign(carried.as_bytes()), "{carried}");
+            assert!(signature::has_foreign(Dialect::OpenaiResponses, carried.as_bytes()), "{carried}");
         }
         let carried = redacted("ZW5j");
-        assert!(signature::has_foreign(carried.as_bytes()));
+        assert!(signature::has_foreign(Dialect::OpenaiResponses, carried.as_bytes()));
         assert!(
             matches!(part(None, "".into(), Some(carried)), Some(Part::RedactedThinking(data)) if data == "ZW5j")
         );

@@ -134,7 +134,7 @@ fn t04_claudes_signature_survives_a_client_of_this_dialect() {
     let sent = provider_gets(OpenaiResponses, AnthropicMessages, &next);
     assert_eq!(sent["messages"][1]["content"], answer["content"]);
     // Another provider must not get them; not even OpenAI, which the same client may talk to next.
-    assert!(llm_dialects::signature::has_foreign(next.to_string().as_bytes()));
+    assert!(llm_dialects::signature::has_foreign(Dialect::OpenaiResponses, next.to_string().as_bytes()));
     for other in [OpenaiChat, OpenaiResponses] {
         let sent = provider_gets(OpenaiResponses, other, &next).to_string();
         assert!(!sent.contains("EqQBCkYI") && !sent.contains("ZW5j"), "{sent}");
