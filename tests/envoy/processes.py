@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,15 +21,23 @@ running: list[Process] = []
 _ports = itertools.count(20_000 + os.getpid() % 10_000)
 
 
+# Names of the ports that were given out, in the namespace of abstract sockets: other runs on this machine see them.
+_claims: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port nobody listens on, and that is given out once."""
+    """A port nobody listens on, and that is given out once, also by other runs of the suite."""
     for port in _ports:
+        claim = socket.socket(socket.AF_UNIX)
         with socket.socket() as probe:
             try:
+                claim.bind(f"\0weir-test-port-{port}")
                 probe.bind(("127.0.0.1", port))
             except OSError:
+                claim.close()
                 continue
-            return port
+        _claims.append(claim)
+        return port
     raise AssertionError("unreachable: the count does not end")
 
 
@@ -88,6 +97,7 @@ class Process:
         """The first line from `start` on that holds `wanted` (or satisfies it)."""
         matches = (lambda line: wanted in line) if isinstance(wanted, str) else wanted
         at = start
+        end = time.monotonic() + timeout
         with self._changed:
             while True:
                 while at < len(self.lines):
@@ -96,7 +106,8 @@ class Process:
                     at += 1
                 if self._ended:
                     raise AssertionError(f"{self.name} ended ({self.child.poll()}):\n{self.tail()}")
-                if not self._changed.wait(timeout):
+                left = end - time.monotonic()
+                if left <= 0 or not self._changed.wait(left):
                     raise AssertionError(f"{self.name} did not say {wanted!r} in {timeout} s:\n{self.tail()}")
 
     def stop(self, with_signal: int = signal.SIGTERM, timeout: float = 15) -> int:
