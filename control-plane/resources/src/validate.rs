@@ -75,9 +75,10 @@ fn value_of(object: &Object) -> Option<Value> {
 /// Evaluates the CEL rules of `definition` on `value`.
 pub(crate) fn check_rules(definition: &Definition, value: &Value, issues: &mut Vec<Issue>) {
     let Err(errors) = Validator::new().validate_compiled(&definition.rules, value, None) else { return };
-    for error in errors.into_vec() {
-        issues.push(rule_issue(error));
-    }
+    let mut broken: Vec<Issue> = errors.into_vec().into_iter().map(rule_issue).collect();
+    // The validator goes through the fields of an object in any order.
+    broken.sort_by(|a, b| a.path.cmp(&b.path));
+    issues.append(&mut broken);
 }
 
 /// A broken rule as an issue. A rule that cannot be evaluated counts as broken, as in the API server.
