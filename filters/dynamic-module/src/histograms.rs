@@ -1,7 +1,8 @@
-//! Weir's histograms, defined with Envoy once for every filter configuration, and the memory all workers share.
+//! Weir's histograms, defined with Envoy once for every filter configuration.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{LazyLock, Mutex, PoisonError, RwLock};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use filter_core::{Labels, Metric};
 
@@ -31,21 +32,31 @@ type Labelled = (Metric, Vec<String>);
 
 static KNOWN: LazyLock<Mutex<BTreeSet<Labelled>>> = LazyLock::new(Mutex::default);
 
+/// How many sets of labels a worker remembers. More are in use only where there are many models.
+const REMEMBERED: usize = 64;
+
+thread_local! {
+    /// Labels this worker has used, so that most requests take no lock and copy nothing.
+    static LATELY: RefCell<Vec<Labelled>> = const { RefCell::new(Vec::new()) };
+}
+
 /// Whether these labels may be used.
 pub fn admit(metric: Metric, labels: &Labels<'_>) -> bool {
+    let is_it = |(known, values): &Labelled| *known == metric && values.iter().eq(labels.values());
+    if LATELY.with_borrow(|lately| lately.iter().any(is_it)) {
+        return true;
+    }
+    let wanted: Labelled = (metric, labels.values().iter().map(|&label| label.to_owned()).collect());
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let wanted = (metric, labels.values().iter().map(|&label| label.to_owned()).collect());
-    known.contains(&wanted) || (known.len() < MOST && known.insert(wanted))
-}
-
-static SHARED: LazyLock<RwLock<BTreeMap<String, Vec<u8>>>> = LazyLock::new(RwLock::default);
-
-/// What any filter of any worker has shared under `key`.
-pub fn shared(key: &str) -> Option<Vec<u8>> {
-    SHARED.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
-}
-
-/// Shares bytes with all filters of all workers.
-pub fn share(key: &str, value: &[u8]) {
-    SHARED.write().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), value.to_vec());
+    let admitted = known.contains(&wanted) || (known.len() < MOST && known.insert(wanted.clone()));
+    drop(known);
+    if admitted {
+        LATELY.with_borrow_mut(|lately| {
+            if lately.len() == REMEMBERED {
+                lately.clear();
+            }
+            lately.push(wanted);
+        });
+    }
+    admitted
 }

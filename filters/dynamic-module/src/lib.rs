@@ -6,12 +6,13 @@
 //! * [`abi`] declares the part of Envoy's C interface that is used.
 //! * [`stream`] is a safe handle on one stream of Envoy.
 //! * [`native_host`] gives that handle the shape `filter-core` asks for.
+//! * [`histograms`] and [`shared`] are what outlives a stream: metrics, and memory of all workers.
 //! * [`drive`] maps Envoy's callbacks to the phases of an exchange. It only decides.
 //! * [`hooks`] are the exported functions. They carry out what was decided once nothing of ours is
 //!   borrowed any more, because Envoy may call back into the same filter or destroy it meanwhile. Each
 //!   hook stops panics: an exchange that panics fails closed, Envoy lives on.
 //!
-//! This is the only crate of Weir with unsafe code; it is in [`stream`] and [`hooks`].
+//! The unsafe code is in [`abi`], [`stream`] and [`hooks`].
 #![deny(clippy::undocumented_unsafe_blocks)]
 #![warn(clippy::missing_safety_doc)]
 
@@ -20,4 +21,5 @@ pub mod drive;
 pub mod histograms;
 pub mod hooks;
 pub mod native_host;
+pub mod shared;
 pub mod stream;

@@ -7,6 +7,7 @@ use filter_core::{Attribute, HeaderMap, Host, Labels, Level, Metric};
 
 use crate::abi;
 use crate::histograms::{self, Histograms};
+use crate::shared;
 use crate::stream::{self, Stream};
 
 /// The host of an exchange during one hook.
@@ -82,11 +83,11 @@ impl Host for NativeHost<'_> {
     }
 
     fn shared(&self, key: &str) -> Option<Vec<u8>> {
-        histograms::shared(key)
+        shared::get(key)
     }
 
     fn share(&mut self, key: &str, value: &[u8]) {
-        histograms::share(key, value);
+        shared::set(key, value);
     }
 
     fn prefer(&mut self, clusters: &[String]) {
