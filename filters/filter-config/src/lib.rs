@@ -9,11 +9,13 @@
 //! |---|---|---|
 //! | `llm` | HTTP connection manager, before the router | [`Llm`] |
 //! | `provider` | a cluster's upstream HTTP filters, before credentials and the codec | [`Provider`] |
+//! | `guard` | HTTP connection manager, works alone; or a cluster's upstream HTTP filters, before `provider` | [`Guard`] |
 //! | `usage` | HTTP connection manager, works alone | [`UsageMeter`] |
 #![forbid(unsafe_code)]
 
 mod endpoint;
 mod error;
+mod guard;
 mod llm;
 mod provider;
 mod request_policy;
@@ -21,6 +23,11 @@ mod usage;
 
 pub use endpoint::{Endpoint, default_endpoints};
 pub use error::Error;
+pub use guard::{
+    Action, BedrockGuardrails, Builtin, Callout, Check, Guard, HeaderMatch, JsonSchemaCheck, Keywords,
+    LengthCheck, LengthLimits, ModelArmor, OnFailure, OpenaiModeration, Pattern, Rejection, Rule, Scope,
+    TextCheck, ValueMatch, Webhook,
+};
 pub use llm::{ConditionalTarget, Llm};
 pub use provider::{Credential, CredentialHeader, Health, Provider, Upstream, Variant};
 pub use request_policy::{Prompt, PromptCaching, PromptMessage, RequestPolicy};

@@ -1,0 +1,2 @@
+//! A rate limit service: Envoy's RLS protocol, counters in memory or Redis.
+#![forbid(unsafe_code)]

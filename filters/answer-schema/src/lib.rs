@@ -1,0 +1,2 @@
+//! Whether an answer is JSON of a schema.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Requests to guard services and what their answers mean.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! What tokens cost.
+#![forbid(unsafe_code)]
