@@ -1,4 +1,4 @@
-//! Generates the message (and, with feature `ads`, service) code from the committed descriptor set. No
+//! Generates the message (and, with feature `grpc`, service) code from the committed descriptor set. No
 //! `protoc` is involved.
 
 use std::{env, error::Error, fs};
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .btree_map(["."])
         .include_file("envoy_proto.rs");
 
-    if env::var_os("CARGO_FEATURE_ADS").is_some() {
+    if env::var_os("CARGO_FEATURE_GRPC").is_some() {
         tonic_prost_build::configure().compile_fds_with_config(descriptors, config)?;
     } else {
         config.compile_fds(descriptors)?;

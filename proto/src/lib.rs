@@ -11,8 +11,8 @@
 //! * [`to_json_value`], [`to_yaml`] and their `message_` variants print the canonical proto JSON mapping with the
 //!   field names of Envoy's documentation; [`message_from_json`] reads it.
 //! * [`struct_from_json`] builds the `google.protobuf.Struct` that metadata and some filters take.
-//! * Feature `ads` adds client and server of the AggregatedDiscoveryService in
-//!   `envoy::service::discovery::v3`.
+//! * Feature `grpc` (also under the name `ads`) adds clients and servers of the AggregatedDiscoveryService in
+//!   `envoy::service::discovery::v3` and of the RateLimitService in `envoy::service::ratelimit::v3`.
 #![forbid(unsafe_code)]
 
 mod any;
