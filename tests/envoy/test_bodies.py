@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -93,6 +94,32 @@ def test_t17_around_the_limit(
         assert str(LIMIT) in dialects.error_of(dialect, response, too_large(dialect))["message"]
     assert len(provider.requests) == 2
     assert send(small, dialect, upstream, padded(dialect, 1000), chunked).status_code == 200
+
+
+# Where buffers end: of sockets, of HTTP/2 windows, of Envoy's connections (1 MiB), and what is held by
+# default (32 MiB).
+EDGES = [16 * 1024, 64 * 1024, MEGABYTE, 2 * MEGABYTE, 32 * MEGABYTE]
+
+
+@pytest.mark.parametrize("edge", EDGES, ids=[f"{edge // 1024}KiB" for edge in EDGES])
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+@pytest.mark.parametrize(
+    ("dialect", "upstream"), [("openai", "openai"), ("anthropic", "bedrock")], ids=["passing", "translated"]
+)
+def test_t17_around_every_buffer(
+    client: Client, provider: Provider, dialect: str, upstream: str, chunked: bool, edge: int
+) -> None:
+    pid = client.gateway.envoy_pid()
+    for size in (edge - 1, edge, edge + 1):
+        body = padded(dialect, size)
+        response = send(client, dialect, upstream, body, chunked)
+        if size > 32 * MEGABYTE:
+            dialects.error_of(dialect, response, too_large(dialect))
+        else:
+            assert response.status_code == 200, f"{size}: {response.text}"
+            sent = max(re.findall(b"x+", provider.last.body))
+            assert sent == max(re.findall(b"x+", body)), f"{size}: not whole"
+    assert client.gateway.envoy_pid() == pid, "Envoy was started anew"
 
 
 @every

@@ -1,5 +1,5 @@
-"""T-29, T-30, T-31: when a provider fails, the next one answers within the same request, without any tuning; and who
-fails again and again is asked last for a while."""
+"""T-04, T-29, T-30, T-31: when a provider fails, the next one answers within the same request, without any
+tuning; and who fails again and again is asked last for a while."""
 
 from __future__ import annotations
 
@@ -191,6 +191,29 @@ def test_t29_t30_the_third_provider_answers_with_a_signature_of_its_own(
     assert authorization.startswith(f"AWS4-HMAC-SHA256 Credential={AWS[0]}/")
     assert last.header("x-api-key") is None and last.header("anthropic-version") is None
     assert last.header("content-length") == str(len(last.body))
+    settle_all(client, provider, "chain")
+
+
+@streamed
+def test_t04_t30_thinking_goes_to_who_signed_it_only(client: Client, provider: Provider, streamed: bool) -> None:
+    """Each attempt is translated from what the client sent: what the first provider must not see is there again
+    for the second, which signed it, and gone for the third, which would refuse it."""
+    signed = {"type": "thinking", "thinking": "I look it up.", "signature": "Q2xhdWRl"}
+    call = {"type": "tool_use", "id": "toolu_1", "name": "time", "input": {}}
+    history = [
+        {"role": "user", "content": "What time is it?"},
+        {"role": "assistant", "content": [signed, {"type": "redacted_thinking", "data": "UmVk"}, call]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "Noon"}]},
+    ]
+    provider.then(hang_up(), reply(answers.error("anthropic", 529), 529))
+    more = {"messages": history, "max_tokens": 3000, "thinking": {"type": "enabled", "budget_tokens": 2000}}
+    response = client.ask("anthropic", "chain", stream=streamed, **more, **dialects.tools("anthropic", "time"))
+    assert dialects.read("anthropic", response).text == answers.TEXT
+    first, second, third = provider.requests
+    assert second.json["messages"][1]["content"][:2] == history[1]["content"][:2]
+    for other in (first, third):
+        assert b"Q2xhdWRl" not in other.body and b"UmVk" not in other.body, other.path
+        assert b"Noon" in other.body and b"toolu_1" in other.body, other.path
     settle_all(client, provider, "chain")
 
 

@@ -1,4 +1,5 @@
-"""T-03, T-11 and T-15: streams at awkward places, and usage in every shape providers give it."""
+"""T-03, T-06, T-11, T-12 and T-15: streams at awkward places and in the order of each dialect, and usage in
+every shape providers give it."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import pytest
 import answers
 import dialects
 import event_stream
+import responses_stream
 from dialects import PAIRS, Client
 from provider import Provider, reply, stream
 
@@ -222,6 +224,50 @@ def test_t03_parallel_arguments_end_up_with_their_call(client: Client, provider:
     ]
 
 
+@pytest.mark.parametrize("upstream", dialects.DIALECTS)
+@pytest.mark.parametrize("stop", ["stop", "length"])
+def test_t06_response_events_are_in_order(
+    client: Client, provider: Provider, upstream: str, stop: str
+) -> None:
+    """The reader insists on numbers that count up, ids that stay, and a final response that is what was
+    streamed."""
+    provider.then(stream(answers.text_stream(upstream, stop=stop)))
+    message = responses_stream.read(client.ask("responses", upstream, stream=True).content)
+    assert message.error is None
+    expected = ("incomplete", {"reason": "max_output_tokens"}) if stop == "length" else ("completed", None)
+    assert (message.response["status"], message.response["incomplete_details"]) == expected
+    calls = ("a", "time", ['{"zone":', '"Zürich"}'])
+    provider.then(stream(answers.tool_stream(upstream, calls, text="Zü")))
+    message = responses_stream.read(client.ask("responses", upstream, stream=True).content)
+    said, call = (item for item in message.response["output"] if item["type"] != "reasoning")
+    assert said["content"][0]["text"] == "Zü" and call["call_id"] == "a" and call["id"] != said["id"]
+    assert json.loads(call["arguments"]) == {"zone": "Zürich"}
+
+
+def test_t06_what_only_openai_knows_reaches_it_untouched(client: Client, provider: Provider) -> None:
+    """Built-in tools, those not invented yet too, a forced one, and reasoning items; other providers cannot
+    have them."""
+    history = [
+        {"role": "user", "content": "Hi"},
+        {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA=="},
+        {"role": "assistant", "content": "Yes?"},
+        {"role": "user", "content": "Search."},
+    ]
+    more = {
+        "input": history,
+        "tools": [
+            {"type": "web_search", "search_context_size": "low"},
+            {"type": "not_invented_yet", "x": [1.50]},
+        ],
+        "tool_choice": {"type": "web_search"},
+    }
+    assert client.ask("responses", "responses", **more).status_code == 200
+    assert {name: provider.last.json[name] for name in more} == more
+    provider.clear()
+    error = dialects.error_of("responses", client.ask("responses", "anthropic", **more), 400)
+    assert "tool" in error["param"] and provider.requests == []
+
+
 def test_t04_signatures_survive_as_stream_and_whole(client: Client, provider: Provider) -> None:
     """Anthropic's signature reaches an OpenAI client, and comes back as it was."""
     signature = "Sig+/=" * 20
@@ -335,3 +381,103 @@ def test_t11_cache_writes_are_told_apart(client: Client, provider: Provider, dia
         told = response.json()["usage"]
         assert told["prompt_tokens"] == 123 and told["prompt_tokens_details"]["cached_tokens"] == 100
         assert told["total_tokens"] == 130
+
+
+@pytest.mark.parametrize("dialect", ["openai", "responses"])
+def test_t11_usage_in_a_header(client: Client, provider: Provider, dialect: str) -> None:
+    """Bedrock's `InvokeModel` counts in headers; nobody does for chat, so that what a header claims there is
+    no usage."""
+    model = f"gemini-claimed-{dialect}"
+    mark = client.gateway.process.mark()
+    body = answers.text("anthropic", model=model)
+    del body["usage"]
+    claimed = {"x-amzn-bedrock-input-token-count": "999", "x-usage": '{"input_tokens":999}'}
+    provider.then(reply(body, headers=claimed))
+    assert client.ask(dialect, "anthropic", model=model).status_code == 200
+    record = client.gateway.wait_record(model, mark)
+    assert record["estimated"] is True and 0 < record["usage"]["input"] < 999
+
+    model = "amazon.titan-embed-text-v2:0"
+    mark = client.gateway.process.mark()
+    embedded = {"embedding": [0.5], "embeddingsByType": {"float": [0.5]}}
+    provider.then(reply(embedded, headers={"x-amzn-bedrock-input-token-count": "6"}))
+    wanted = {"model": model, "input": "Hi", "encoding_format": "float"}
+    response = client.http.post(f"{client.gateway.base}/bedrock/v1/embeddings", json=wanted)
+    assert response.json()["usage"] == {"prompt_tokens": 6, "total_tokens": 6}
+    record = client.gateway.wait_record(model, mark)
+    assert record["usage"]["input"] == 6 and "estimated" not in record
+
+
+# T-12: usage in the provider's words, and the one record it must become: no token counted twice, none lost.
+BILLED: dict[str, tuple[dict, dict]] = {
+    "openai": (
+        {
+            "prompt_tokens": 100,
+            "completion_tokens": 50,
+            "total_tokens": 150,
+            "prompt_tokens_details": {"cached_tokens": 40, "audio_tokens": 10},
+            "completion_tokens_details": {"reasoning_tokens": 20, "audio_tokens": 5},
+        },
+        {"input": 60, "cache_read": 40, "output": 50, "reasoning": 20, "audio_input": 10, "audio_output": 5},
+    ),
+    "responses": (
+        {
+            "input_tokens": 100,
+            "input_tokens_details": {"cached_tokens": 40},
+            "output_tokens": 50,
+            "output_tokens_details": {"reasoning_tokens": 20},
+            "total_tokens": 150,
+        },
+        {"input": 60, "cache_read": 40, "output": 50, "reasoning": 20},
+    ),
+    "anthropic": (
+        {
+            "input_tokens": 20,
+            "cache_creation_input_tokens": 30,
+            "cache_read_input_tokens": 50,
+            "cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20},
+            "output_tokens": 50,
+        },
+        {"input": 20, "cache_read": 50, "cache_write": 30, "cache_write_1h": 20, "output": 50},
+    ),
+    "gemini": (
+        {
+            "promptTokenCount": 100,
+            "cachedContentTokenCount": 40,
+            "candidatesTokenCount": 30,
+            "thoughtsTokenCount": 20,
+            "totalTokenCount": 150,
+            "promptTokensDetails": [
+                {"modality": "TEXT", "tokenCount": 90},
+                {"modality": "IMAGE", "tokenCount": 10},
+            ],
+        },
+        {"input": 60, "cache_read": 40, "output": 50, "reasoning": 20, "image_input": 10},
+    ),
+    "bedrock": (
+        {
+            "inputTokens": 20,
+            "cacheReadInputTokens": 50,
+            "cacheWriteInputTokens": 30,
+            "outputTokens": 50,
+            "totalTokens": 150,
+        },
+        {"input": 20, "cache_read": 50, "cache_write": 30, "output": 50},
+    ),
+}
+
+
+@pairs
+def test_t12_one_record_of_every_bill(
+    client: Client, provider: Provider, dialect: str, upstream: str
+) -> None:
+    usage, record = BILLED[upstream]
+    model = f"gemini-billed-{dialect}-{upstream}"
+    mark = client.gateway.process.mark()
+    body = answers.text(upstream, model=model)
+    body["usageMetadata" if upstream == "gemini" else "usage"] = usage
+    provider.then(reply(body))
+    told = dialects.read(dialect, client.ask(dialect, upstream, model=model))
+    found = client.gateway.wait_record(model, mark)
+    assert found["usage"] == {"cache_write": 0, "reasoning": 0} | record and "estimated" not in found
+    assert (told.cached_tokens, told.output_tokens) == (record["cache_read"], record["output"])

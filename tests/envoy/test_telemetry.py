@@ -1,9 +1,11 @@
 """What is told about requests: histograms on Envoy's Prometheus endpoint, spans and logs at a real OTLP
-receiver."""
+receiver, over HTTP and over gRPC."""
 
 from __future__ import annotations
 
 import re
+import time
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,15 +16,15 @@ import dialects
 import manifests as m
 from dialects import Client
 from provider import Provider, reply
-from telemetry_receiver import Receiver
+from telemetry_receiver import GrpcReceiver, HttpReceiver, Receiver
 from weir import Gateway
 
 KEY = "telemetry-secret-key"
 
 
-@pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
+@pytest.fixture(scope="module", params=[HttpReceiver, GrpcReceiver], ids=["http", "grpc"])
+def receiver(request: pytest.FixtureRequest) -> Iterator[Receiver]:
+    receiver: Receiver = request.param()
     yield receiver
     receiver.stop()
 
@@ -32,12 +34,12 @@ def told(
     runtime: str, scripted: Provider, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
     """A gateway that traces every request and logs to the receiver."""
-    gateway = Gateway(tmp_path_factory.mktemp(f"told-{runtime}") / "config", runtime)
+    folder = tmp_path_factory.mktemp(f"told-{runtime}-{receiver.protocol.lower()}")
+    gateway = Gateway(folder / "config", runtime)
     port = scripted.port
-    url = f"http://127.0.0.1:{receiver.port}"
     frontend = {
-        "tracing": {"url": f"{url}/v1/traces", "protocol": "HTTP", "randomSampling": "true"},
-        "accessLog": {"otlp": {"url": f"{url}/v1/logs", "protocol": "HTTP"}},
+        "tracing": receiver.collector("/v1/traces") | {"randomSampling": "true"},
+        "accessLog": {"otlp": receiver.collector("/v1/logs")},
     }
     gateway.write(
         "all.yaml",
@@ -88,35 +90,38 @@ def check(attributes: dict[str, Any], model: str, provider: str, operation: str 
     assert {name: str(value) for name, value in found.items()} == {n: str(v) for n, v in expected.items()}
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-@pytest.mark.parametrize(
-    ("dialect", "upstream", "operation"),
-    [
-        ("openai", "anthropic", "chat"),
-        ("gemini", "openai", "generate_content"),
-        ("anthropic", "anthropic", "chat"),
-    ],
-)
-def test_a_span_and_a_log_record(
-    asking: Client, receiver: Receiver, dialect: str, upstream: str, operation: str, streamed: bool
-) -> None:
-    model = f"gemini-told-{asking.gateway.runtime}-{dialect}-{upstream}-{streamed}"
-    assert asking.ask(dialect, upstream, model=model, stream=streamed).status_code == 200
+# Client dialect, backend, name of the operation.
+ASKED = [
+    ("openai", "anthropic", "chat"),
+    ("gemini", "openai", "generate_content"),
+    ("anthropic", "anthropic", "chat"),
+]
 
-    def about(entry: dict[str, Any]) -> bool:
-        return entry["attributes"].get("gen_ai.request.model") == model
 
-    span = receiver.wait("spans", about)
-    check(span["attributes"], model, upstream, operation)
-    assert span["resource"]["service.name"]
-    record = receiver.wait("logs", about)
-    check(record["attributes"], model, upstream, operation)
-    assert record["attributes"]["http.status"] == "200"
-    assert KEY not in str(span) and KEY not in str(record) and dialects.CLIENT_KEY not in str(record)
+def test_a_span_and_a_log_record(asking: Client, receiver: Receiver) -> None:
+    """Envoy sends spans every few seconds, so everything is asked before the first is waited for."""
+    asked = {}
+    for dialect, upstream, operation in ASKED:
+        for streamed in (False, True):
+            model = f"gemini-told-{asking.gateway.runtime}-{dialect}-{upstream}-{streamed}"
+            assert asking.ask(dialect, upstream, model=model, stream=streamed).status_code == 200
+            asked[model] = (upstream, operation)
+    for model, (upstream, operation) in asked.items():
+
+        def about(entry: dict[str, Any], model: str = model) -> bool:
+            return entry["attributes"].get("gen_ai.request.model") == model
+
+        span = receiver.wait("spans", about)
+        check(span["attributes"], model, upstream, operation)
+        assert span["resource"]["service.name"]
+        record = receiver.wait("logs", about)
+        check(record["attributes"], model, upstream, operation)
+        assert record["attributes"]["http.status"] == "200"
+        assert KEY not in str(span) and KEY not in str(record) and dialects.CLIENT_KEY not in str(record)
 
 
 def test_a_trace_goes_on_at_the_provider(asking: Client, provider: Provider, receiver: Receiver) -> None:
-    trace = "0af7651916cd43dd8448eb211c80319c"
+    trace = uuid.uuid4().hex
     response = asking.http.post(
         asking.url("openai", "anthropic"),
         json=dialects.request("openai"),
@@ -152,8 +157,6 @@ def series(gateway: Gateway, name: str, **labels: str) -> float:
 
 def wait_series(gateway: Gateway, expected: float, name: str, **labels: str) -> None:
     """Envoy merges histograms every few seconds, and when it is asked for a flush of them."""
-    import time
-
     end = time.monotonic() + 15
     while (found := series(gateway, name, **labels)) != expected:
         assert time.monotonic() < end, f"{name} {labels} is {found}, not {expected}: {histograms(gateway)}"

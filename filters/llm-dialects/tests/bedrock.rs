@@ -1,22 +1,23 @@
 //! The Bedrock dialect over its fixtures, over other dialects, and over whatever proptest comes up with.
 //!
-//! `UPDATE_FIXTURES=1 cargo test -p llm-dialects --test bedrock` rewrites the expected files; read the diff. Streams
-//! are kept as text, one message per line: its name, then its payload.
+//! [`goldens`] tells how the fixtures lie and how their expected files are rewritten. Requests have an expected file for
+//! each sort of model.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a panic is a failed test")]
 
 mod anthropic_grammar;
+mod goldens;
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
 
-use framing::aws_event_stream::{Decoder, Limits, Value as Header, encode};
+use goldens::planned_blocks::{Planned, PlannedKind, interleave, planned};
+use goldens::recoding::{Recoded, recode};
+use goldens::{Goldens, assert_stable, frames, inputs, line};
+use llm_dialects::Dialect::{AnthropicMessages, BedrockConverse};
 use llm_dialects::bedrock::{
     StreamDecoder, StreamEncoder, decode_error, decode_request, decode_response, encode_request,
     encode_response,
 };
-use llm_dialects::hub::{Block, Citation, Delta, StopReason, StreamEvent, Usage};
+use llm_dialects::hub::{StopReason, StreamEvent, Usage};
 use llm_dialects::{Dialect, Error};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -29,51 +30,6 @@ const MODELS: [(&str, &str); 3] = [
 ];
 const CLAUDE: &str = MODELS[0].1;
 
-fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bedrock").join(name)
-}
-
-/// The inputs in a folder: files with this extension and no other dot in their name.
-fn inputs(name: &str, extension: &str) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder(name))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|found| found == extension))
-        .filter(|path| !path.file_stem().unwrap().to_string_lossy().contains('.'))
-        .collect();
-    paths.sort();
-    assert!(!paths.is_empty());
-    paths
-}
-
-/// Compares with the file beside `input`, or writes it.
-fn expect(input: &Path, suffix: &str, actual: &[u8]) -> PathBuf {
-    let path = input.with_extension(suffix);
-    if std::env::var_os("UPDATE_FIXTURES").is_some() {
-        fs::write(&path, actual).unwrap();
-    }
-    let expected = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    assert_eq!(
-        String::from_utf8_lossy(actual),
-        String::from_utf8_lossy(&expected),
-        "{} differs",
-        path.display()
-    );
-    path
-}
-
-/// Every file of a folder is an input or was compared.
-fn assert_no_orphans(name: &str, seen: &BTreeSet<PathBuf>) {
-    for entry in fs::read_dir(folder(name)).unwrap() {
-        let path = entry.unwrap().path();
-        assert!(seen.contains(&path), "nobody reads {}", path.display());
-    }
-}
-
-fn line(bytes: &[u8]) -> Vec<u8> {
-    [bytes, b"\n"].concat()
-}
-
 fn reencode(body: &[u8], model: &str) -> Result<Vec<u8>, Error> {
     let mut request = decode_request(body)?;
     assert!(request.model.is_empty() && request.stream.is_none());
@@ -83,167 +39,82 @@ fn reencode(body: &[u8], model: &str) -> Result<Vec<u8>, Error> {
 
 #[test]
 fn requests() {
-    let mut seen = BTreeSet::new();
-    for input in inputs("requests", "json") {
+    let mut goldens = Goldens::new(BedrockConverse, "requests");
+    for input in inputs(BedrockConverse, "requests") {
         let body = fs::read(&input).unwrap();
         if let Err(error) = decode_request(&body) {
-            seen.insert(expect(&input, "error.txt", &line(error.to_string().as_bytes())));
-        } else {
-            for (word, model) in MODELS {
-                let encoded = reencode(&body, model).unwrap();
-                let again = reencode(&encoded, model).unwrap();
-                assert_eq!(
-                    String::from_utf8_lossy(&again),
-                    String::from_utf8_lossy(&encoded),
-                    "{} changes when encoded twice for {model}",
-                    input.display()
-                );
-                seen.insert(expect(&input, &format!("{word}.json"), &line(&encoded)));
-            }
+            goldens.expect_error(&input, &error);
+            continue;
         }
-        seen.insert(input);
+        for (word, model) in MODELS {
+            let encoded = reencode(&body, model).unwrap();
+            assert_stable(&input, &encoded, &reencode(&encoded, model).unwrap());
+            goldens.expect(&input, &format!("{word}.json"), &line(&encoded));
+        }
     }
-    assert_no_orphans("requests", &seen);
 }
 
 #[test]
 fn responses() {
-    let mut seen = BTreeSet::new();
-    for input in inputs("responses", "json") {
+    let mut goldens = Goldens::new(BedrockConverse, "responses");
+    for input in inputs(BedrockConverse, "responses") {
         let body = fs::read(&input).unwrap();
-        seen.insert(match decode_response(&body) {
+        match decode_response(&body) {
             Ok(response) => {
                 let encoded = encode_response(&response, 0);
-                let again = decode_response(&encoded).unwrap();
-                assert_eq!(encode_response(&again, 0), encoded, "{} changes", input.display());
-                let watched = llm_dialects::inspect::response(Dialect::BedrockConverse, &body).unwrap();
+                assert_stable(&input, &encoded, &encode_response(&decode_response(&encoded).unwrap(), 0));
+                let watched = llm_dialects::inspect::response(BedrockConverse, &body).unwrap();
                 assert_eq!(watched.usage, response.usage);
                 assert_eq!(watched.model.unwrap_or_default(), response.model);
-                expect(&input, "reencoded.json", &line(&encoded))
+                goldens.expect(&input, "reencoded.json", &line(&encoded));
             }
             Err(error) => {
                 assert!(!error.to_string().contains("secret"));
-                expect(&input, "error.txt", &line(error.to_string().as_bytes()))
+                goldens.expect_error(&input, &error);
             }
-        });
-        seen.insert(input);
+        }
     }
-    assert_no_orphans("responses", &seen);
 }
 
-/// The messages of a fixture, as Bedrock frames them.
-fn framed(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for line in text.lines() {
-        let (name, payload) = line.split_once(' ').unwrap();
-        let (kind, header) = if name.ends_with("Exception") {
-            ("exception", ":exception-type")
-        } else {
-            ("event", ":event-type")
-        };
-        let headers = [
-            (header, Header::Str(name)),
-            (":content-type", Header::Str("application/json")),
-            (":message-type", Header::Str(kind)),
-        ];
-        encode(&mut bytes, &headers, payload.as_bytes()).unwrap();
-    }
-    bytes
+/// A stream of Bedrock, which comes in these chunks, told in another dialect.
+fn told<'a>(to: Dialect, chunks: impl IntoIterator<Item = &'a [u8]>) -> Recoded {
+    recode(BedrockConverse, to, chunks).and_error()
 }
 
-/// The other way round. Every message is as Bedrock frames it.
 fn unframed(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    let mut decoder = Decoder::new(Limits::default());
-    decoder
-        .feed(bytes, |message| {
-            assert_eq!(message.content_type(), Some("application/json"));
-            let name = match message.message_type() {
-                Some("event") => message.event_type(),
-                Some("exception") => message.exception_type(),
-                other => panic!("{other:?}"),
-            };
-            let payload = std::str::from_utf8(message.payload).unwrap();
-            assert!(serde_json::from_str::<Value>(payload).unwrap().is_object());
-            text += &format!("{} {payload}\n", name.unwrap());
-            Ok::<(), framing::Error>(())
-        })
-        .unwrap();
-    decoder.finish().unwrap();
-    text
-}
-
-#[derive(Debug)]
-#[allow(dead_code, reason = "read by Debug")]
-enum Failure {
-    Framing(framing::Error),
-    Dialect(Error),
-}
-
-impl From<framing::Error> for Failure {
-    fn from(error: framing::Error) -> Self {
-        Self::Framing(error)
-    }
-}
-
-/// Decodes a framed stream, given in chunks; the events as text, and what the encoder of `to` makes of them.
-fn recode<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, to: Dialect) -> (Vec<String>, Vec<u8>) {
-    let mut lines = Vec::new();
-    let mut encoded = Vec::new();
-    let mut encoder = to.stream_encoder(0, true);
-    let mut decoder = StreamDecoder::default();
-    let mut sink = |event: StreamEvent<'_>| {
-        encoder.event(&event, &mut encoded);
-        lines.push(format!("{event:?}"));
-    };
-    let mut frames = Decoder::new(Limits::default());
-    let mut result = Ok(());
-    for chunk in chunks {
-        result = result.and_then(|()| {
-            frames.feed(chunk, |message| {
-                decoder
-                    .event(message.name().map(str::as_bytes), message.payload, &mut sink)
-                    .map_err(Failure::Dialect)
-            })
-        });
-    }
-    if result.is_ok() {
-        result = decoder.finish(&mut sink).map_err(Failure::Dialect);
-    }
-    if let Err(failure) = result {
-        let Failure::Dialect(error) = failure else { panic!("{failure:?}") };
-        encoder.event(&StreamEvent::Error(error.to_api_error()), &mut encoded);
-        lines.push(format!("! {error}"));
-    }
-    (lines, encoded)
+    frames::legible(BedrockConverse, bytes)
 }
 
 #[test]
 fn streams() {
-    let mut seen = BTreeSet::new();
-    for input in inputs("streams", "events") {
-        let bytes = framed(&fs::read_to_string(&input).unwrap());
-        let (lines, encoded) = recode([&bytes[..]], Dialect::BedrockConverse);
-        seen.insert(expect(&input, "events.txt", &line(lines.join("\n").as_bytes())));
-        seen.insert(expect(&input, "reencoded.events", unframed(&encoded).as_bytes()));
-        let (_, anthropic) = recode([&bytes[..]], Dialect::AnthropicMessages);
-        if let Err(breach) = anthropic_grammar::read(&anthropic) {
+    let mut goldens = Goldens::new(BedrockConverse, "streams");
+    for input in inputs(BedrockConverse, "streams") {
+        let stream = frames::load(BedrockConverse, &input);
+        goldens.expect_stream(&input, &told(BedrockConverse, [&stream[..]]));
+        if let Err(breach) = anthropic_grammar::read(&told(AnthropicMessages, [&stream[..]]).bytes) {
             panic!("{}: {breach}", input.display());
         }
-        seen.insert(input);
     }
-    assert_no_orphans("streams", &seen);
+}
+
+#[test]
+fn streams_follow_the_rules_of_the_hub() {
+    goldens::hub_rules::check(BedrockConverse);
 }
 
 #[test]
 fn streams_say_the_same_at_every_split() {
-    for input in inputs("streams", "events") {
-        let bytes = framed(&fs::read_to_string(&input).unwrap());
-        let whole = recode([&bytes[..]], Dialect::BedrockConverse);
-        assert_eq!(recode(bytes.chunks(1), Dialect::BedrockConverse), whole);
-        for at in 0..bytes.len() {
-            let (head, tail) = bytes.split_at(at);
-            assert_eq!(recode([head, tail], Dialect::BedrockConverse), whole, "{} at {at}", input.display());
+    for input in inputs(BedrockConverse, "streams") {
+        let stream = frames::load(BedrockConverse, &input);
+        let whole = told(BedrockConverse, [&stream[..]]);
+        let same = |split: Recoded, how: &str| {
+            assert_eq!(split.lines, whole.lines, "{} {how}", input.display());
+            assert_eq!(split.bytes, whole.bytes, "{} {how}", input.display());
+        };
+        same(told(BedrockConverse, stream.chunks(1)), "byte by byte");
+        for at in 0..stream.len() {
+            let (head, tail) = stream.split_at(at);
+            same(told(BedrockConverse, [head, tail]), &format!("split at {at}"));
         }
     }
 }
@@ -509,100 +380,6 @@ fn metadata_is_carried_where_it_fits() {
     assert!(encoded.get("additionalModelRequestFields").is_none());
 }
 
-/// What a generated block holds.
-#[derive(Debug, Clone)]
-struct Planned {
-    kind: PlannedKind,
-    fragments: Vec<String>,
-    /// Where its events go among those of other tool calls.
-    slots: Vec<prop::sample::Index>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum PlannedKind {
-    Text,
-    Refusal,
-    Thinking,
-    Redacted,
-    Tool,
-}
-
-fn planned() -> impl Strategy<Value = Planned> {
-    let kind = prop_oneof![
-        2 => Just(PlannedKind::Text),
-        1 => Just(PlannedKind::Refusal),
-        1 => Just(PlannedKind::Thinking),
-        1 => Just(PlannedKind::Redacted),
-        4 => Just(PlannedKind::Tool),
-    ];
-    let fragments = prop::collection::vec("[a-z\"\\n ]{0,6}", 0..4);
-    (kind, fragments, prop::collection::vec(any::<prop::sample::Index>(), 6))
-        .prop_map(|(kind, fragments, slots)| Planned { kind, fragments, slots })
-}
-
-/// Hub events of a block.
-fn events_of(index: u32, plan: &Planned) -> Vec<StreamEvent<'_>> {
-    let block = match plan.kind {
-        PlannedKind::Text => Block::Text,
-        PlannedKind::Refusal => Block::Refusal,
-        PlannedKind::Thinking => Block::Thinking,
-        PlannedKind::Redacted => Block::RedactedThinking(Cow::Borrowed("ZGF0YQ==")),
-        PlannedKind::Tool => Block::ToolCall {
-            id: Cow::Owned(format!("call_{index}")),
-            name: Cow::Borrowed("tool"),
-            signature: None,
-        },
-    };
-    let mut events = vec![StreamEvent::BlockStart { index, block }];
-    for (nth, fragment) in plan.fragments.iter().enumerate() {
-        let text = Cow::Borrowed(fragment.as_str());
-        let delta = match plan.kind {
-            PlannedKind::Text if nth == 2 => {
-                Delta::Citation(Citation { title: Some(text), ..Citation::default() })
-            }
-            PlannedKind::Text => Delta::Text(text),
-            PlannedKind::Refusal => Delta::Refusal(text),
-            PlannedKind::Thinking => Delta::Thinking(text),
-            PlannedKind::Tool => Delta::Arguments(text),
-            PlannedKind::Redacted => continue,
-        };
-        events.push(StreamEvent::Delta { index, delta });
-    }
-    if plan.kind == PlannedKind::Thinking && plan.fragments.len() > 1 {
-        events.push(StreamEvent::Delta { index, delta: Delta::Signature(Cow::Borrowed("c2")) });
-        events.push(StreamEvent::Delta { index, delta: Delta::Signature(Cow::Borrowed("ln")) });
-    }
-    events.push(StreamEvent::BlockStop { index });
-    events
-}
-
-/// The events of all blocks, those of adjacent tool calls interleaved. Blocks start in the order of their indices, as
-/// the hub guarantees.
-fn interleave(plans: &[Planned]) -> Vec<StreamEvent<'_>> {
-    let mut all: Vec<StreamEvent<'_>> = Vec::new();
-    let mut last_start = 0;
-    for (index, plan) in plans.iter().enumerate() {
-        let events = events_of(u32::try_from(index).unwrap(), plan);
-        let overlaps =
-            plan.kind == PlannedKind::Tool && index > 0 && plans[index - 1].kind == PlannedKind::Tool;
-        let mut position = if overlaps { last_start + 1 } else { all.len() };
-        let mut slots = plan.slots.iter().cycle();
-        for (nth, event) in events.into_iter().enumerate() {
-            let at = if overlaps {
-                position + slots.next().unwrap().index(all.len() - position + 1)
-            } else {
-                all.len()
-            };
-            all.insert(at, event);
-            if nth == 0 {
-                last_start = at;
-            }
-            position = at + 1;
-        }
-    }
-    all
-}
-
 fn encoded(events: &[StreamEvent<'_>]) -> Vec<u8> {
     let mut encoder = StreamEncoder::new(0);
     let mut bytes = Vec::new();
@@ -700,12 +477,22 @@ proptest! {
 
         let mut expected = Vec::new();
         for (index, plan) in plans.iter().enumerate() {
-            let before_citation = plan.fragments.iter().take(2).any(|text| !text.is_empty());
+            let before_citation = plan.fragments.iter().take(Planned::SOURCE).any(|text| !text.is_empty());
             let text = match plan.kind {
-                PlannedKind::Text if !before_citation => plan.fragments.iter().skip(3).cloned().collect(),
+                // The source waits for its text.
+                PlannedKind::Text if !before_citation => {
+                    let mut later =
+                        plan.fragments.iter().skip(Planned::SOURCE + 1).filter(|text| !text.is_empty());
+                    match later.next() {
+                        Some(first) => {
+                            [first, &plan.fragments[Planned::SOURCE]].into_iter().chain(later).cloned().collect()
+                        }
+                        None => String::new(),
+                    }
+                }
                 _ => plan.fragments.concat(),
             };
-            let signed = plan.kind == PlannedKind::Thinking && plan.fragments.len() > 1;
+            let signed = plan.signed();
             expected.push(match plan.kind {
                 PlannedKind::Text | PlannedKind::Refusal if text.is_empty() => continue,
                 PlannedKind::Text | PlannedKind::Refusal => ("text".to_owned(), text),
@@ -738,10 +525,8 @@ proptest! {
         events.push(StreamEvent::Finish { reason: StopReason::MaxTokens, stop_sequence: Some("x".into()) });
         events.push(StreamEvent::End);
         let bytes = encoded(&events);
-        let (_, again) = recode(bytes.chunks(size), Dialect::BedrockConverse);
-        prop_assert_eq!(unframed(&again), unframed(&bytes));
-        let (_, anthropic) = recode([&bytes[..]], Dialect::AnthropicMessages);
-        anthropic_grammar::read(&anthropic).map_err(TestCaseError::fail)?;
+        prop_assert_eq!(unframed(&told(BedrockConverse, bytes.chunks(size)).bytes), unframed(&bytes));
+        anthropic_grammar::read(&told(AnthropicMessages, [&bytes[..]]).bytes).map_err(TestCaseError::fail)?;
     }
 
     #[test]
@@ -769,11 +554,8 @@ proptest! {
 
     #[test]
     fn mutated_bodies_never_panic(which in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
-        for name in ["requests", "responses"] {
-            let files = inputs(name, "json");
-            let mut body = fs::read(&files[which.index(files.len())]).unwrap();
-            let at = at.index(body.len());
-            body[at] = byte;
+        for kind in ["requests", "responses"] {
+            let body = goldens::damaged(BedrockConverse, kind, which, at, byte);
             for (_, model) in MODELS {
                 if let Ok(mut request) = decode_request(&body) {
                     request.model = model.into();
@@ -789,13 +571,8 @@ proptest! {
     /// Odd requests of other dialects: whatever their decoders make of a damaged body.
     #[test]
     fn odd_hub_requests_never_panic(which in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
-        for (dialect, folder) in [(Dialect::AnthropicMessages, "anthropic"), (Dialect::OpenaiChat, "openai_chat")] {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(folder).join("requests");
-            let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-            files.sort();
-            let mut body = fs::read(&files[which.index(files.len())]).unwrap();
-            let at = at.index(body.len());
-            body[at] = byte;
+        for dialect in [AnthropicMessages, Dialect::OpenaiChat] {
+            let body = goldens::damaged(dialect, "requests", which, at, byte);
             for (_, model) in MODELS {
                 let Ok(mut request) = dialect.decode_request(&body) else { continue };
                 request.model = model.into();
@@ -808,7 +585,7 @@ proptest! {
 
     #[test]
     fn shuffled_events_never_panic(order in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..20)) {
-        let files = inputs("streams", "events");
+        let files = inputs(BedrockConverse, "streams");
         let mut decoder = StreamDecoder::default();
         let mut encoder = Dialect::AnthropicMessages.stream_encoder(0, true);
         let mut encoded = Vec::new();

@@ -1,16 +1,17 @@
 //! The Gemini dialect over its fixtures, against the other dialects, and over whatever proptest comes up with.
 //!
-//! `UPDATE_FIXTURES=1 cargo test -p llm-dialects --test gemini` rewrites the expected files; read the diff.
+//! [`goldens`] tells how the fixtures lie and how their expected files are rewritten.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a panic is a failed test")]
 
 mod anthropic_grammar;
+mod goldens;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use framing::sse::{Decoder, Frame, Limits};
+use goldens::recoding::{Recoded, recode};
+use goldens::{Goldens, NOW, assert_stable, inputs, line};
 use llm_dialects::gemini::{
     StreamDecoder, StreamEncoder, decode_error, decode_request, decode_response, encode_request,
     encode_response,
@@ -25,80 +26,12 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-/// The clock of these tests, in seconds since 1970.
-const NOW: u64 = 1_234_567_890;
+const GEMINI: Dialect = Dialect::GeminiGenerate;
 
 /// The model of these tests: it thinks in levels, takes sampling parameters and wants signatures. Requests with a budget
 /// go to one that takes budgets.
 const MODEL: &str = "gemini-3.5-flash";
 const MODEL_WITH_BUDGETS: &str = "gemini-2.5-flash";
-
-fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/gemini").join(name)
-}
-
-/// The inputs in a folder: files with this extension that are not expected files.
-fn inputs(name: &str, extension: &str) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder(name))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|found| found == extension))
-        .filter(|path| !path.file_stem().unwrap().to_string_lossy().ends_with(".reencoded"))
-        .collect();
-    paths.sort();
-    assert!(!paths.is_empty());
-    paths
-}
-
-/// Compares with the file beside `input`, or writes it.
-fn expect(input: &Path, suffix: &str, actual: &[u8]) -> PathBuf {
-    let path = input.with_extension(suffix);
-    if std::env::var_os("UPDATE_FIXTURES").is_some() {
-        fs::write(&path, actual).unwrap();
-    }
-    let expected = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    assert_eq!(
-        String::from_utf8_lossy(actual),
-        String::from_utf8_lossy(&expected),
-        "{} differs",
-        path.display()
-    );
-    path
-}
-
-/// Every file of a folder is an input or was compared.
-fn assert_no_orphans(name: &str, seen: &BTreeSet<PathBuf>) {
-    for entry in fs::read_dir(folder(name)).unwrap() {
-        let path = entry.unwrap().path();
-        assert!(seen.contains(&path), "nobody reads {}", path.display());
-    }
-}
-
-fn line(bytes: &[u8]) -> Vec<u8> {
-    [bytes, b"\n"].concat()
-}
-
-fn golden_bodies(name: &str, reencode: impl Fn(&[u8]) -> Result<Vec<u8>, Error>) {
-    let mut seen = BTreeSet::new();
-    for input in inputs(name, "json") {
-        let body = fs::read(&input).unwrap();
-        seen.insert(match reencode(&body) {
-            Ok(encoded) => {
-                let again = reencode(&encoded).unwrap();
-                assert_eq!(
-                    String::from_utf8_lossy(&again),
-                    String::from_utf8_lossy(&encoded),
-                    "{} changes when encoded twice",
-                    input.display()
-                );
-                expect(&input, "reencoded.json", &line(&encoded))
-            }
-            Err(error) => expect(&input, "error.txt", &line(error.to_string().as_bytes())),
-        });
-        seen.insert(input);
-    }
-    assert_no_orphans(name, &seen);
-}
 
 fn reencode_request(body: &[u8]) -> Result<Vec<u8>, Error> {
     let mut request = decode_request(body)?;
@@ -110,12 +43,14 @@ fn reencode_request(body: &[u8]) -> Result<Vec<u8>, Error> {
 
 #[test]
 fn requests() {
-    golden_bodies("requests", reencode_request);
+    goldens::bodies(GEMINI, "requests", line, reencode_request);
 }
 
 #[test]
 fn responses() {
-    golden_bodies("responses", |body| decode_response(body).map(|response| encode_response(&response, NOW)));
+    goldens::bodies(GEMINI, "responses", line, |body| {
+        decode_response(body).map(|response| encode_response(&response, NOW))
+    });
 }
 
 /// Large media are not copied on their way in.
@@ -132,81 +67,39 @@ fn text_and_media_are_borrowed() {
     ));
 }
 
-/// What a stream of one dialect becomes: its hub events as text, and its bytes in another dialect.
-fn translate<'a>(
-    from: Dialect,
-    to: Dialect,
-    chunks: impl Iterator<Item = &'a [u8]>,
-) -> (Vec<String>, Vec<u8>) {
-    let mut lines = Vec::new();
-    let mut encoded = Vec::new();
-    let mut encoder = to.stream_encoder(NOW, true);
-    let mut decoder = from.stream_decoder();
-    let mut failure = None;
-    let mut sink = |event: StreamEvent<'_>| {
-        encoder.event(&event, &mut encoded);
-        lines.push(format!("{event:?}"));
-    };
-    let mut sse = Decoder::new(Limits::default());
-    let mut on_frame = |frame: Frame<'_>| -> Result<(), framing::Error> {
-        if let Frame::Event(event) = frame
-            && failure.is_none()
-        {
-            failure = decoder.event(event.event, event.data, &mut sink).err();
-        }
-        Ok(())
-    };
-    for chunk in chunks {
-        sse.feed(chunk, &mut on_frame).unwrap();
-    }
-    sse.finish(&mut on_frame).unwrap();
-    let failure = failure.or_else(|| decoder.finish(&mut sink).err());
-    if let Some(error) = failure {
-        encoder.event(&StreamEvent::Error(error.to_api_error()), &mut encoded);
-        lines.push(format!("! {error}"));
-    }
-    (lines, encoded)
-}
-
-const GEMINI: Dialect = Dialect::GeminiGenerate;
-
-fn recode(stream: &[u8]) -> (Vec<String>, Vec<u8>) {
-    translate(GEMINI, GEMINI, std::iter::once(stream))
+/// A stream of this dialect, which comes in these chunks, told in another.
+fn told<'a>(to: Dialect, chunks: impl IntoIterator<Item = &'a [u8]>) -> Recoded {
+    recode(GEMINI, to, chunks).and_error()
 }
 
 #[test]
 fn streams() {
-    let mut seen = BTreeSet::new();
-    for input in inputs("streams", "sse") {
-        let body = fs::read(&input).unwrap();
-        let (lines, encoded) = recode(&body);
-        seen.insert(expect(&input, "events.txt", &line(lines.join("\n").as_bytes())));
-        seen.insert(expect(&input, "reencoded.sse", &encoded));
-        for split in 0..body.len() {
-            let (one, other) = body.split_at(split);
-            let halves = translate(GEMINI, GEMINI, [one, other].into_iter());
-            assert_eq!(halves.1, encoded, "{}: a split at {split} matters", input.display());
+    let mut goldens = Goldens::new(GEMINI, "streams");
+    for input in inputs(GEMINI, "streams") {
+        let stream = fs::read(&input).unwrap();
+        let whole = told(GEMINI, [&stream[..]]);
+        goldens.expect_stream(&input, &whole);
+        for split in 0..stream.len() {
+            let (one, other) = stream.split_at(split);
+            let halves = told(GEMINI, [one, other]);
+            assert_eq!(halves.bytes, whole.bytes, "{}: a split at {split} matters", input.display());
         }
-        let bytewise = translate(GEMINI, GEMINI, body.chunks(1));
-        assert_eq!(bytewise.0, lines, "{}: the split matters", input.display());
-        let again = recode(&encoded).1;
-        assert_eq!(
-            String::from_utf8_lossy(&again),
-            String::from_utf8_lossy(&encoded),
-            "{} changes when encoded twice",
-            input.display()
-        );
-        seen.insert(input);
+        let bytewise = told(GEMINI, stream.chunks(1));
+        assert_eq!(bytewise.lines, whole.lines, "{}: the split matters", input.display());
+        assert_stable(&input, &whole.bytes, &told(GEMINI, [&whole.bytes[..]]).bytes);
     }
-    assert_no_orphans("streams", &seen);
+}
+
+#[test]
+fn streams_follow_the_rules_of_the_hub() {
+    goldens::hub_rules::check(GEMINI);
 }
 
 #[test]
 fn streams_for_anthropic_clients_keep_their_grammar() {
-    for input in inputs("streams", "sse") {
-        let body = fs::read(&input).unwrap();
-        let (_, encoded) = translate(GEMINI, Dialect::AnthropicMessages, std::iter::once(body.as_slice()));
-        if let Err(breach) = anthropic_grammar::read(&encoded) {
+    for input in inputs(GEMINI, "streams") {
+        let stream = fs::read(&input).unwrap();
+        if let Err(breach) = anthropic_grammar::read(&told(Dialect::AnthropicMessages, [&stream[..]]).bytes) {
             panic!("{}: {breach}", input.display());
         }
     }
@@ -215,7 +108,7 @@ fn streams_for_anthropic_clients_keep_their_grammar() {
 /// What a watch sees of a passing stream is what the decoder counts.
 #[test]
 fn watching_counts_like_decoding() {
-    for input in inputs("streams", "sse") {
+    for input in inputs(GEMINI, "streams") {
         let body = fs::read(&input).unwrap();
         let mut watch = StreamWatch::new(GEMINI);
         let mut decoder = StreamDecoder::default();
@@ -476,7 +369,7 @@ fn a_gemini_client_returns_claudes_streamed_thinking() {
         json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 9}}),
     );
     event(json!({"type": "message_stop"}));
-    let (_, encoded) = translate(Dialect::AnthropicMessages, GEMINI, std::iter::once(stream.as_bytes()));
+    let encoded = recode(Dialect::AnthropicMessages, GEMINI, [stream.as_bytes()]).and_error().bytes;
     let chunks: Vec<Value> = String::from_utf8(encoded)
         .unwrap()
         .lines()
@@ -700,8 +593,8 @@ proptest! {
         prop_assert_eq!(calls, blocks.iter().filter(|(kind, _)| kind % 5 == 4).count());
         let finished = chunks.iter().filter(|chunk| chunk["candidates"][0]["finishReason"].is_string()).count();
         prop_assert_eq!(finished, 1);
-        let (lines, _) = recode(&bytes);
-        prop_assert_eq!(lines.last().map(String::as_str), Some("End"));
+        let again = told(GEMINI, [&bytes[..]]);
+        prop_assert_eq!(again.lines.last().map(String::as_str), Some("End"));
     }
 
     #[test]
@@ -716,11 +609,8 @@ proptest! {
 
     #[test]
     fn mutated_bodies_never_panic(which in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
-        for name in ["requests", "responses"] {
-            let files = inputs(name, "json");
-            let mut body = fs::read(&files[which.index(files.len())]).unwrap();
-            let at = at.index(body.len());
-            body[at] = byte;
+        for kind in ["requests", "responses"] {
+            let body = goldens::damaged(GEMINI, kind, which, at, byte);
             if let Ok(mut request) = decode_request(&body) {
                 for dialect in Dialect::ALL {
                     let _ = dialect.encode_request(&mut request);
@@ -736,7 +626,7 @@ proptest! {
 
     #[test]
     fn shuffled_chunks_never_panic(order in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..12)) {
-        let files = inputs("streams", "sse");
+        let files = inputs(GEMINI, "streams");
         let mut stream = String::new();
         for (file, nth) in order {
             let text = fs::read_to_string(&files[file.index(files.len())]).unwrap();
@@ -744,7 +634,7 @@ proptest! {
             stream.push_str(data[nth.index(data.len())]);
             stream.push_str("\n\n");
         }
-        let (_, encoded) = translate(GEMINI, Dialect::AnthropicMessages, std::iter::once(stream.as_bytes()));
+        let encoded = told(Dialect::AnthropicMessages, [stream.as_bytes()]).bytes;
         anthropic_grammar::read(&encoded).map_err(TestCaseError::fail)?;
     }
 }

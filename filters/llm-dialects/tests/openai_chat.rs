@@ -1,66 +1,29 @@
 //! OpenAI chat completions against recorded and hand-made bodies in `fixtures/openai_chat`.
 //!
-//! Each fixture lies beside what is expected of it: `x.json` beside `x.reencoded.json` (decoded and encoded
-//! again in the same dialect), `x.sse` beside `x.events.txt` (the hub's events) and `x.reencoded.sse`. Run
-//! with `UPDATE_GOLDEN=1` to write the expected files anew, and read the difference before keeping it.
+//! [`goldens`] tells how the fixtures lie and how their expected files are rewritten.
 
 // A test fails by panicking, in its helpers too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::fmt::Write as _;
-use std::fs;
-use std::path::{Path, PathBuf};
+mod goldens;
 
-use framing::sse::{Decoder, Frame, Limits};
+use std::fs;
+
+use goldens::recoding::{Recoded, recode_with};
+use goldens::{Goldens, NOW, assert_stable, inputs, pretty};
+use llm_dialects::Dialect::OpenaiChat;
 use llm_dialects::Error;
 use llm_dialects::hub::{
-    Arguments, Content, Effort, OutputFormat, Part, Request, Response, Role, Source, StopReason, StreamEvent,
-    Text, Thinking, Tool, ToolCall, ToolChoice, ToolResult, Turn,
+    Arguments, Content, Effort, OutputFormat, Part, Request, Response, Role, Source, StopReason, Text,
+    Thinking, Tool, ToolCall, ToolChoice, ToolResult, Turn,
 };
 use llm_dialects::openai_chat::{
-    StreamDecoder, StreamEncoder, decode_request, decode_response, encode_request, encode_response,
+    StreamDecoder, decode_request, decode_response, encode_request, encode_response,
 };
 use proptest::prelude::*;
 
-/// The clock of these tests, in seconds since 1970.
-const NOW: u64 = 1_234_567_890;
-
-fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/openai_chat").join(name)
-}
-
-/// The fixtures of a folder: files that end in `extension` and are not expected files themselves.
-fn fixtures(name: &str, extension: &str) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder(name))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|found| found == extension))
-        .filter(|path| !path.to_string_lossy().contains(".reencoded."))
-        .collect();
-    paths.sort();
-    assert!(!paths.is_empty(), "no fixtures in {name}");
-    paths
-}
-
 fn fixture(name: &str) -> Vec<u8> {
-    fs::read(folder(name)).unwrap()
-}
-
-/// Compares with the expected file beside the fixture.
-fn assert_golden(input: &Path, extension: &str, actual: &str) {
-    let expected = input.with_extension(extension);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(&expected, actual).unwrap();
-    }
-    let wanted =
-        fs::read_to_string(&expected).unwrap_or_else(|_| panic!("{} is missing", expected.display()));
-    assert_eq!(actual, wanted, "{} differs", expected.display());
-}
-
-/// JSON laid out for reading; keys stay in their order on the wire.
-fn pretty(json: &[u8]) -> String {
-    let value: serde_json::Value = serde_json::from_slice(json).unwrap();
-    serde_json::to_string_pretty(&value).unwrap() + "\n"
+    fs::read(goldens::folder(OpenaiChat, name)).unwrap()
 }
 
 fn reencode(body: &[u8]) -> Vec<u8> {
@@ -69,150 +32,52 @@ fn reencode(body: &[u8]) -> Vec<u8> {
 
 #[test]
 fn requests_keep_what_they_say() {
-    for path in fixtures("requests", "json") {
-        let body = fs::read(&path).unwrap();
-        let encoded = reencode(&body);
-        assert_golden(&path, "reencoded.json", &pretty(&encoded));
-        assert_eq!(reencode(&encoded), encoded, "{}: encoding is not stable", path.display());
-    }
+    goldens::bodies(OpenaiChat, "requests", pretty, |body| encode_request(&decode_request(body)?));
 }
 
 #[test]
 fn responses_keep_what_they_say() {
-    for path in fixtures("responses", "json") {
-        let body = fs::read(&path).unwrap();
-        let encoded = encode_response(&decode_response(&body).unwrap(), NOW);
-        assert_golden(&path, "reencoded.json", &pretty(&encoded));
-        let again = encode_response(&decode_response(&encoded).unwrap(), NOW);
-        assert_eq!(again, encoded, "{}: encoding is not stable", path.display());
-    }
+    goldens::bodies(OpenaiChat, "responses", pretty, |body| {
+        decode_response(body).map(|response| encode_response(&response, NOW))
+    });
 }
 
-/// What a stream becomes: its hub events, one per line, and its bytes in the same dialect.
-struct Decoded {
-    events: String,
-    bytes: Vec<u8>,
-}
-
-/// Decodes a stream that arrives in the given chunks.
-fn decode_stream<'a>(chunks: impl Iterator<Item = &'a [u8]>, include_usage: bool) -> Decoded {
-    let mut framing = Decoder::new(Limits::default());
-    let mut decoder = StreamDecoder::default();
-    let mut encoder = StreamEncoder::new(NOW, include_usage);
-    let mut decoded = Decoded { events: String::new(), bytes: Vec::new() };
-    let mut failure = None;
-    let mut sink = |event: StreamEvent<'_>, decoded: &mut Decoded| {
-        writeln!(decoded.events, "{event:?}").unwrap();
-        encoder.event(&event, &mut decoded.bytes);
-    };
-    let mut on_frame = |frame: Frame<'_>| -> Result<(), framing::Error> {
-        match frame {
-            Frame::Event(event) if failure.is_none() => {
-                let result = decoder.event(event.event, event.data, &mut |event| sink(event, &mut decoded));
-                failure = result.err();
-            }
-            Frame::Event(_) => {}
-            Frame::Comment(_) => sink(StreamEvent::Ping, &mut decoded),
-        }
-        Ok(())
-    };
-    for chunk in chunks {
-        framing.feed(chunk, &mut on_frame).unwrap();
-    }
-    framing.finish(&mut on_frame).unwrap();
-    let result = match failure {
-        Some(error) => Err(error),
-        None => decoder.finish(&mut |event| sink(event, &mut decoded)),
-    };
-    if let Err(error) = result {
-        writeln!(decoded.events, "{error:?}").unwrap();
-    }
-    decoded
+/// A stream, which comes in these chunks, told in the same dialect.
+fn told<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, include_usage: bool) -> Recoded {
+    recode_with(OpenaiChat, OpenaiChat.stream_encoder(NOW, include_usage), chunks).noting_error()
 }
 
 #[test]
 fn streams_keep_what_they_say() {
-    for path in fixtures("streams", "sse") {
-        let body = fs::read(&path).unwrap();
-        let whole = decode_stream(std::iter::once(body.as_slice()), true);
-        let bytewise = decode_stream(body.chunks(1), true);
-        assert_eq!(bytewise.events, whole.events, "{}: the split matters", path.display());
-        assert_golden(&path, "events.txt", &whole.events);
-        assert_golden(&path, "reencoded.sse", std::str::from_utf8(&whole.bytes).unwrap());
+    let mut goldens = Goldens::new(OpenaiChat, "streams");
+    for input in inputs(OpenaiChat, "streams") {
+        let stream = fs::read(&input).unwrap();
+        let whole = told([&stream[..]], true);
+        let bytewise = told(stream.chunks(1), true);
+        assert_eq!(bytewise.lines, whole.lines, "{}: the split matters", input.display());
+        goldens.expect_stream(&input, &whole);
     }
 }
 
 #[test]
 fn streams_survive_a_second_trip() {
-    for path in fixtures("streams", "sse") {
-        let body = fs::read(&path).unwrap();
-        let once = decode_stream(std::iter::once(body.as_slice()), true);
-        let twice = decode_stream(std::iter::once(once.bytes.as_slice()), true);
-        assert_eq!(
-            String::from_utf8(twice.bytes).unwrap(),
-            String::from_utf8(once.bytes).unwrap(),
-            "{}: encoding is not stable",
-            path.display()
-        );
+    for input in inputs(OpenaiChat, "streams") {
+        let once = told([&fs::read(&input).unwrap()[..]], true);
+        let twice = told([&once.bytes[..]], true);
+        assert_stable(&input, &once.bytes, &twice.bytes);
     }
 }
 
-/// The guarantees in the documentation of [`StreamEvent`], on the lines of an events file.
 #[test]
 fn streams_follow_the_rules_of_the_hub() {
-    for path in fixtures("streams", "sse") {
-        let body = fs::read(&path).unwrap();
-        let mut open: Vec<u32> = Vec::new();
-        let (mut started, mut next, mut finished, mut over) = (false, 0, false, false);
-        let mut check = |event: StreamEvent<'_>| {
-            let at = format!("{}: {event:?}", path.display());
-            assert!(!over, "{at}");
-            assert_eq!(started, !matches!(event, StreamEvent::Start { .. }), "{at}");
-            match event {
-                StreamEvent::Start { .. } => started = true,
-                StreamEvent::BlockStart { index, .. } => {
-                    assert_eq!(index, next, "{at}");
-                    assert!(!finished, "{at}");
-                    next += 1;
-                    open.push(index);
-                }
-                StreamEvent::Delta { index, .. } => assert!(open.contains(&index), "{at}"),
-                StreamEvent::BlockStop { index } => {
-                    let position = open.iter().position(|block| *block == index).expect(&at);
-                    open.remove(position);
-                }
-                StreamEvent::Usage(_) | StreamEvent::Ping => {}
-                StreamEvent::Finish { .. } => {
-                    assert!(open.is_empty() && !finished, "{at}");
-                    finished = true;
-                }
-                StreamEvent::Error(_) => over = true,
-                StreamEvent::End => {
-                    assert!(finished, "{at}");
-                    over = true;
-                }
-            }
-        };
-        let mut framing = Decoder::new(Limits::default());
-        let mut decoder = StreamDecoder::default();
-        let mut on_frame = |frame: Frame<'_>| {
-            if let Frame::Event(event) = frame {
-                decoder.event(event.event, event.data, &mut check).unwrap();
-            }
-            Ok::<(), framing::Error>(())
-        };
-        framing.feed(&body, &mut on_frame).unwrap();
-        framing.finish(&mut on_frame).unwrap();
-        let cut = decoder.finish(&mut check).is_err();
-        assert!(over || cut, "{}", path.display());
-    }
+    goldens::hub_rules::check(OpenaiChat);
 }
 
 #[test]
 fn usage_is_sent_only_to_clients_that_asked() {
     let body = fixture("streams/text.sse");
-    let asked = String::from_utf8(decode_stream(std::iter::once(body.as_slice()), true).bytes).unwrap();
-    let not_asked = String::from_utf8(decode_stream(std::iter::once(body.as_slice()), false).bytes).unwrap();
+    let asked = String::from_utf8(told([&body[..]], true).bytes).unwrap();
+    let not_asked = String::from_utf8(told([&body[..]], false).bytes).unwrap();
     assert!(asked.contains(r#""usage":{"prompt_tokens":9"#));
     assert!(!not_asked.contains("usage"));
     assert!(not_asked.ends_with("data: [DONE]\n\n"));
@@ -221,8 +86,8 @@ fn usage_is_sent_only_to_clients_that_asked() {
 #[test]
 fn a_stream_without_an_answer_is_an_error() {
     for body in ["", "data: [DONE]\n\n", ": ping\n\n", "data: {\"choices\":[]}\n\n"] {
-        let decoded = decode_stream(std::iter::once(body.as_bytes()), true);
-        assert!(decoded.events.contains("UpstreamSent"), "{body:?}: {}", decoded.events);
+        let decoded = told([body.as_bytes()], true);
+        assert!(matches!(decoded.error, Some(Error::UpstreamSent { .. })), "{body:?}: {:?}", decoded.lines);
     }
     let error = StreamDecoder::default().event(None, b"{\"choices\":\"SECRET\"}", &mut |_| {}).unwrap_err();
     assert!(matches!(&error, Error::UpstreamSent { message } if !message.contains("SECRET")), "{error}");
@@ -660,9 +525,9 @@ fn answers_that_are_none_are_errors_without_their_text() {
 }
 
 /// Bytes near valid bodies: a fixture with a piece cut out and some bytes put in.
-fn mutated(folder: &'static str, extension: &'static str) -> impl Strategy<Value = Vec<u8>> {
+fn mutated(kind: &'static str) -> impl Strategy<Value = Vec<u8>> {
     let bodies: Vec<Vec<u8>> =
-        fixtures(folder, extension).into_iter().map(|path| fs::read(path).unwrap()).collect();
+        inputs(OpenaiChat, kind).into_iter().map(|path| fs::read(path).unwrap()).collect();
     (
         prop::sample::select(bodies),
         any::<prop::sample::Index>(),
@@ -689,7 +554,7 @@ proptest! {
     }
 
     #[test]
-    fn no_request_panics(body in mutated("requests", "json")) {
+    fn no_request_panics(body in mutated("requests")) {
         if let Ok(request) = decode_request(&body)
             && let Ok(encoded) = encode_request(&request)
         {
@@ -698,7 +563,7 @@ proptest! {
     }
 
     #[test]
-    fn no_response_panics(body in mutated("responses", "json")) {
+    fn no_response_panics(body in mutated("responses")) {
         if let Ok(response) = decode_response(&body) {
             let encoded = encode_response(&response, NOW);
             prop_assert!(decode_response(&encoded).is_ok());
@@ -706,7 +571,7 @@ proptest! {
     }
 
     #[test]
-    fn no_stream_panics(body in mutated("streams", "sse"), end in any::<prop::sample::Index>()) {
-        decode_stream(std::iter::once(&body[..end.index(body.len() + 1)]), true);
+    fn no_stream_panics(body in mutated("streams"), end in any::<prop::sample::Index>()) {
+        told([&body[..end.index(body.len() + 1)]], true);
     }
 }

@@ -7,12 +7,17 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Crates that know no I/O, no clock, no randomness, no ABI.
-const SANS_IO: [&str; 8] = [
+const SANS_IO: [&str; 13] = [
     "framing",
     "llm-dialects",
     "token-count",
     "expressions",
     "request-policy",
+    "text-views",
+    "prompt-guard",
+    "guard-services",
+    "answer-schema",
+    "price-catalogue",
     "cluster-order",
     "filter-config",
     "filter-core",
@@ -46,9 +51,10 @@ fn sans_io_crates_reach_nothing_outside() {
     }
 }
 
-/// What both halves know: the contract, and the language of its expressions, so that what one half accepts the other
-/// compiles.
-const SHARED: [&str; 2] = ["filter-config", "expressions"];
+/// What both halves know: the contract, and the languages of its expressions, patterns, schemas and prices, so that what
+/// one half accepts the other compiles.
+const SHARED: [&str; 5] =
+    ["filter-config", "expressions", "prompt-guard", "answer-schema", "price-catalogue"];
 
 #[test]
 fn the_two_halves_share_only_the_contract() {

@@ -121,6 +121,24 @@ fn paths_in_the_documents_exist() {
     }
 }
 
+/// The code map is a table whose first cells are the places: every crate is there once, and every place exists.
+#[test]
+fn the_code_map_has_every_crate_once() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let map = text.split("\n## ").find(|section| section.starts_with("Code map")).unwrap();
+    let places: Vec<&str> =
+        map.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    for place in &places {
+        let times = places.iter().filter(|other| *other == place).count();
+        assert_eq!(times, 1, "ARCHITECTURE.md lists `{place}` {times} times");
+        assert!(root().join(place).is_dir(), "ARCHITECTURE.md lists `{place}`, which is no folder");
+    }
+    for manifest in manifests() {
+        let folder = manifest.parent().unwrap().strip_prefix(root()).unwrap().to_str().unwrap();
+        assert!(places.contains(&folder), "ARCHITECTURE.md does not list `{folder}`");
+    }
+}
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }

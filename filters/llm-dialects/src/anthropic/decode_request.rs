@@ -7,7 +7,7 @@ use super::request_wire::{Choice, Format, Request, ThinkingConfig, Tool};
 use super::wire::{Blocks, CacheControl, Field};
 use crate::Error;
 use crate::hub::{self, Effort, OutputFormat, Text, Thinking, ToolChoice};
-use crate::json::{Str, is_object};
+use crate::json::{self, Str, is_object};
 
 /// Decodes the body of `POST /v1/messages`.
 ///
@@ -43,7 +43,7 @@ pub(crate) fn decode_count_request(body: &[u8]) -> Result<hub::Request<'_>, Erro
 }
 
 fn decode(body: &[u8]) -> Result<hub::Request<'_>, Error> {
-    let wire: Request<'_> = serde_json::from_slice(body).map_err(|error| locate(body, &error))?;
+    let wire: Request<'_> = json::read_body(body)?;
     if !is_object(body) {
         return Err(Error::client("", "the body must be a JSON object"));
     }
@@ -203,21 +203,4 @@ pub(super) fn cache_mark(control: CacheControl<'_>) -> hub::CacheMark<'_> {
 /// A string that must be there; `path` says where.
 pub(super) fn required<'a>(field: Field<'a>, path: impl FnOnce() -> String) -> Result<Cow<'a, str>, Error> {
     field.into_string().ok_or_else(|| Error::client(path(), "is required and must be a string"))
-}
-
-/// The error for a body that does not fit [`Request`]. Parses it a second time to find the JSON path, which
-/// costs too much to track while things go well.
-fn locate(body: &[u8], error: &serde_json::Error) -> Error {
-    if !error.is_data() {
-        return Error::client("", format!("the body is not valid JSON: {error}"));
-    }
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    match serde_path_to_error::deserialize::<_, Request<'_>>(&mut deserializer) {
-        Err(located) => {
-            let path = located.path().to_string();
-            let field = if path == "." { String::new() } else { path };
-            Error::client(field, located.inner().to_string())
-        }
-        Ok(_) => Error::client("", error.to_string()),
-    }
 }

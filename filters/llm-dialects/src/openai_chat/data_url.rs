@@ -1,4 +1,4 @@
-//! `data:` URLs (RFC 2397), which this API uses for inline images and files.
+//! `data:` URLs (RFC 2397), which both of OpenAI's chat APIs use for inline images and files.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,48 +7,38 @@ use serde::{Serialize, Serializer};
 
 use crate::hub::Source;
 
-/// Why a URL has no source.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Malformed {
-    /// It is no `data:` URL with base64 data and a media type.
-    DataUrl,
-    /// It is empty.
-    Empty,
-}
-
-/// The source a URL stands for: inline data for `data:`, a reference for any other scheme.
+/// The source a URL stands for: inline data for `data:`, a reference for any other scheme. `None` when it is empty, or
+/// a `data:` URL without a media type or base64 data.
 ///
-/// The data is neither copied nor checked; the text of a `data:` URL is borrowed when the URL is.
-pub(super) fn source(url: Cow<'_, str>) -> Result<Source<'_>, Malformed> {
+/// The data is neither copied nor checked; the text of a `data:` URL is borrowed when the URL is. Parameters of the
+/// media type (`;charset=…`, `;name=…`) are left out.
+pub(crate) fn source(url: Cow<'_, str>) -> Option<Source<'_>> {
     if url.is_empty() {
-        return Err(Malformed::Empty);
+        return None;
     }
-    if is_data(&url) { base64(url) } else { Ok(Source::Url(url)) }
+    let is_data = url.get(..SCHEME.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME));
+    if is_data { base64(url) } else { Some(Source::Url(url)) }
 }
 
-/// Whether `url` has the scheme `data`.
-pub(super) fn is_data(url: &str) -> bool {
-    url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
-}
+const SCHEME: &str = "data:";
 
-/// Takes a `data:` URL apart. Parameters of the media type (`;charset=…`, `;name=…`) are left out.
-fn base64(url: Cow<'_, str>) -> Result<Source<'_>, Malformed> {
-    let (head, _) = url.split_once(',').ok_or(Malformed::DataUrl)?;
+/// Takes a `data:` URL apart.
+fn base64(url: Cow<'_, str>) -> Option<Source<'_>> {
+    let (head, _) = url.split_once(',')?;
     let data_at = head.len() + 1;
-    let head = head.get(5..).ok_or(Malformed::DataUrl)?;
-    let (types, encoding) = head.rsplit_once(';').ok_or(Malformed::DataUrl)?;
+    let (types, encoding) = head.get(SCHEME.len()..)?.rsplit_once(';')?;
     let media_len = types.find(';').unwrap_or(types.len());
     if !encoding.trim().eq_ignore_ascii_case("base64") || media_len == 0 {
-        return Err(Malformed::DataUrl);
+        return None;
     }
-    let media_end = 5 + media_len;
-    Ok(match url {
+    let media_type = SCHEME.len()..SCHEME.len() + media_len;
+    Some(match url {
         Cow::Borrowed(url) => Source::Base64 {
-            media_type: Cow::Borrowed(url.get(5..media_end).ok_or(Malformed::DataUrl)?),
-            data: Cow::Borrowed(url.get(data_at..).ok_or(Malformed::DataUrl)?),
+            media_type: Cow::Borrowed(url.get(media_type)?),
+            data: Cow::Borrowed(url.get(data_at..)?),
         },
         Cow::Owned(mut url) => {
-            let media_type = Cow::Owned(url.get(5..media_end).ok_or(Malformed::DataUrl)?.to_owned());
+            let media_type = Cow::Owned(url.get(media_type)?.to_owned());
             // Moves the data to the front of the string it is already in, instead of copying it out.
             url.drain(..data_at);
             Source::Base64 { media_type, data: Cow::Owned(url) }
@@ -56,24 +46,35 @@ fn base64(url: Cow<'_, str>) -> Result<Source<'_>, Malformed> {
     })
 }
 
-/// Writes a `data:` URL without putting it together in memory first.
+/// A URL as it is written: a reference, or inline data that is never put together in memory.
 #[derive(Debug)]
-pub(super) struct DataUrl<'r> {
-    /// Such as `image/png`.
-    pub(super) media_type: &'r str,
-    /// The base64 text.
-    pub(super) data: &'r str,
+pub(crate) enum OutUrl<'r> {
+    /// Any URL.
+    Reference(&'r str),
+    /// Inline data.
+    Data {
+        /// Such as `image/png`.
+        media_type: &'r str,
+        /// The base64 text.
+        data: &'r str,
+    },
 }
 
-impl fmt::Display for DataUrl<'_> {
+impl fmt::Display for OutUrl<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "data:{};base64,{}", self.media_type, self.data)
+        match self {
+            Self::Reference(url) => f.write_str(url),
+            Self::Data { media_type, data } => write!(f, "data:{media_type};base64,{data}"),
+        }
     }
 }
 
-impl Serialize for DataUrl<'_> {
+impl Serialize for OutUrl<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match self {
+            Self::Reference(url) => serializer.serialize_str(url),
+            Self::Data { .. } => serializer.collect_str(self),
+        }
     }
 }
 
@@ -84,20 +85,20 @@ mod tests {
     #[test]
     fn reads_every_form() {
         let inline = |media_type: &'static str, data: &'static str| {
-            Ok(Source::Base64 { media_type: media_type.into(), data: data.into() })
+            Some(Source::Base64 { media_type: media_type.into(), data: data.into() })
         };
         for (url, expected) in [
-            ("https://a.example/x.png", Ok(Source::Url("https://a.example/x.png".into()))),
-            ("gs://bucket/x.png", Ok(Source::Url("gs://bucket/x.png".into()))),
+            ("https://a.example/x.png", Some(Source::Url("https://a.example/x.png".into()))),
+            ("gs://bucket/x.png", Some(Source::Url("gs://bucket/x.png".into()))),
             ("data:image/png;base64,AA==", inline("image/png", "AA==")),
             ("DATA:image/png;BASE64,AA==", inline("image/png", "AA==")),
             ("data:image/svg+xml;charset=utf-8;base64,AA==", inline("image/svg+xml", "AA==")),
             ("data:image/png;base64,", inline("image/png", "")),
-            ("data:;base64,AA==", Err(Malformed::DataUrl)),
-            ("data:image/png,AA", Err(Malformed::DataUrl)),
-            ("data:image/png;base64", Err(Malformed::DataUrl)),
-            ("data:", Err(Malformed::DataUrl)),
-            ("", Err(Malformed::Empty)),
+            ("data:;base64,AA==", None),
+            ("data:image/png,AA", None),
+            ("data:image/png;base64", None),
+            ("data:", None),
+            ("", None),
         ] {
             assert_eq!(source(Cow::Borrowed(url)), expected, "{url}");
             assert_eq!(source(Cow::Owned(url.to_owned())), expected, "{url}");
@@ -106,7 +107,7 @@ mod tests {
 
     #[test]
     fn borrows_from_a_borrowed_url() {
-        let Ok(Source::Base64 { media_type, data }) = source(Cow::Borrowed("data:image/png;base64,AA=="))
+        let Some(Source::Base64 { media_type, data }) = source(Cow::Borrowed("data:image/png;base64,AA=="))
         else {
             panic!("inline data expected");
         };
@@ -115,7 +116,7 @@ mod tests {
 
     #[test]
     fn writes_what_it_reads() {
-        let url = DataUrl { media_type: "image/png", data: "iVBOR/8+" };
+        let url = OutUrl::Data { media_type: "image/png", data: "iVBOR/8+" };
         assert_eq!(serde_json::to_string(&url).unwrap(), r#""data:image/png;base64,iVBOR/8+""#);
     }
 }

@@ -1,9 +1,9 @@
 //! The conversation of a request, message by message.
 
-use super::data_url;
 use super::request_decode::{Raw, cache_mark, required};
 use super::request_wire::{ContentPart, File, Message, ToolCall};
-use super::wire::{self, TextOr, non_empty};
+use super::wire::{TextOr, non_empty};
+use super::{call_arguments, data_url};
 use crate::Error;
 use crate::hub::{self, CacheMark, Content, Part, Role, Text, ToolResult, Turn};
 use crate::json::Str;
@@ -156,7 +156,7 @@ fn tool_call<'a>(at: At, index: usize, call: ToolCall<'a>) -> Result<hub::ToolCa
     Ok(hub::ToolCall {
         id: required(call.id, || field("id"))?,
         name: required(function.name, || field("function.name"))?,
-        arguments: wire::arguments(function.arguments.unwrap_or_default().0),
+        arguments: call_arguments::read(function.arguments.unwrap_or_default().0),
         signature: None,
     })
 }
@@ -201,7 +201,7 @@ fn part<'a>(at: At, index: usize, part: ContentPart<'a>, raw: &mut Raw<'a>) -> R
                 Some(TextOr::Other(image)) => (image.url, image.detail),
             };
             let url = required(url, || field("image_url.url"))?;
-            let source = data_url::source(url).map_err(|_| {
+            let source = data_url::source(url).ok_or_else(|| {
                 Error::client(field("image_url.url"), "must be a URL, or `data:<media type>;base64,<data>`")
             })?;
             Ok(Part::Image { source, detail: detail.map(|Str(detail)| detail) })
@@ -225,7 +225,7 @@ fn file<'a>(file: File<'a>, field: impl Fn(&str) -> String) -> Result<Part<'a>, 
     let name = non_empty(file.filename);
     if let Some(data) = non_empty(file.file_data) {
         return match data_url::source(data) {
-            Ok(source @ hub::Source::Base64 { .. }) => Ok(Part::Document { source, name }),
+            Some(source @ hub::Source::Base64 { .. }) => Ok(Part::Document { source, name }),
             _ => Err(Error::client(field("file.file_data"), "must be `data:<media type>;base64,<data>`")),
         };
     }

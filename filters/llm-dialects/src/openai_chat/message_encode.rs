@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use super::data_url::DataUrl;
+use super::data_url::OutUrl;
 use super::wire::{OutToolCall, append};
 use crate::Error;
 use crate::hub::{Content, Part, Request, Role, Source, ToolResult, Turn};
@@ -84,21 +84,6 @@ struct OutImageUrl<'r> {
     detail: Option<&'r str>,
 }
 
-#[derive(Debug)]
-enum OutUrl<'r> {
-    Reference(&'r str),
-    Data(DataUrl<'r>),
-}
-
-impl Serialize for OutUrl<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Reference(url) => serializer.serialize_str(url),
-            Self::Data(url) => url.serialize(serializer),
-        }
-    }
-}
-
 #[derive(Debug, Serialize)]
 struct OutAudio<'r> {
     data: &'r str,
@@ -110,7 +95,7 @@ struct OutFile<'r> {
     #[serde(skip_serializing_if = "Option::is_none")]
     filename: Option<&'r str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    file_data: Option<DataUrl<'r>>,
+    file_data: Option<OutUrl<'r>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     file_id: Option<&'r str>,
 }
@@ -297,7 +282,7 @@ fn user_part<'r>(turn: usize, piece: usize, part: &'r Part<'_>) -> Result<OutPar
         Part::Image { source, detail } => {
             let url = match source {
                 Source::Url(url) => OutUrl::Reference(url),
-                Source::Base64 { media_type, data } => OutUrl::Data(DataUrl { media_type, data }),
+                Source::Base64 { media_type, data } => OutUrl::Data { media_type, data },
                 Source::File(_) | Source::Text(_) => {
                     return Err(refused(turn, piece, part, "by file id: send it inline or by URL"));
                 }
@@ -315,7 +300,7 @@ fn user_part<'r>(turn: usize, piece: usize, part: &'r Part<'_>) -> Result<OutPar
                     } else {
                         "document"
                     })),
-                    file_data: Some(DataUrl { media_type, data }),
+                    file_data: Some(OutUrl::Data { media_type, data }),
                     file_id: None,
                 },
                 // Anthropic's ids, and Google's URIs and names; OpenAI's have a hyphen and no slash.
@@ -337,7 +322,7 @@ fn user_part<'r>(turn: usize, piece: usize, part: &'r Part<'_>) -> Result<OutPar
 }
 
 /// The error for a part that cannot be carried; `how` completes "takes no image …".
-fn refused(turn: usize, piece: usize, part: &Part<'_>, how: &str) -> Error {
+pub(crate) fn refused(turn: usize, piece: usize, part: &Part<'_>, how: &str) -> Error {
     let what = match part {
         Part::Text(_) => "text",
         Part::Refusal(_) => "refusal",

@@ -16,10 +16,15 @@
 //! | `image_tokens` | `usage.prompt_tokens_details`, `usage.completion_tokens_details` | OpenRouter, xAI |
 //! | `x_groq.usage` (read) | last chunk | Groq |
 //!
+//! What this API and [`openai_responses`](crate::openai_responses) write alike is here: `data:` URLs, the arguments of
+//! calls, efforts, errors.
+//!
 //! What a request loses on its way is listed at [`decode_request`] and [`encode_request`].
 
 mod annotations;
-mod data_url;
+pub(crate) mod call_arguments;
+pub(crate) mod data_url;
+pub(crate) mod effort;
 mod error;
 mod logprobs;
 mod message_decode;
@@ -36,9 +41,11 @@ mod usage;
 mod wire;
 
 pub use error::{decode_error, encode_error, error_status, is_error_body};
+pub(crate) use message_encode::refused;
 pub use request_decode::decode_request;
 pub use request_encode::encode_request;
 pub use response::{decode_response, encode_response};
 pub use stream_decode::StreamDecoder;
 pub use stream_encode::StreamEncoder;
 pub(crate) use usage::Usage;
+pub(crate) use wire::{non_empty, write_json};

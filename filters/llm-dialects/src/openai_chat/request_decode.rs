@@ -5,11 +5,12 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use super::effort;
 use super::message_decode::Conversation;
 use super::request_wire::{self as wire, RawRequest, Request};
 use super::wire::TextOr;
-use crate::hub::{self, CacheMark, Effort, OutputFormat, Thinking, Tool, ToolChoice};
-use crate::json::{Str, is_object};
+use crate::hub::{self, CacheMark, OutputFormat, Tool, ToolChoice};
+use crate::json::{self, Str, is_object};
 use crate::{Error, hub::RawJson};
 
 /// Decodes the body of `POST /v1/chat/completions`.
@@ -31,7 +32,7 @@ pub fn decode_request(body: &[u8]) -> Result<hub::Request<'_>, Error> {
     if !is_object(body) {
         return Err(Error::client("", "the body must be a JSON object"));
     }
-    let request: Request<'_> = serde_json::from_slice(body).map_err(|error| locate(body, &error))?;
+    let request: Request<'_> = json::read_body(body)?;
     refuse_legacy(&request)?;
     let model = required(request.model, || "model".to_owned())?;
     let messages = request.messages.unwrap_or_default();
@@ -67,7 +68,10 @@ pub fn decode_request(body: &[u8]) -> Result<hub::Request<'_>, Error> {
             Some(TextOr::Text(Str(stop))) => vec![stop],
             Some(TextOr::Other(stops)) => stops.into_iter().map(|Str(stop)| stop).collect(),
         },
-        thinking: request.reasoning_effort.map(|Str(effort)| thinking(&effort)).transpose()?,
+        thinking: request
+            .reasoning_effort
+            .map(|Str(text)| effort::read(&text, "reasoning_effort"))
+            .transpose()?,
         output_format: request.response_format.map(output_format).transpose()?.flatten(),
         stream: (request.stream == Some(true)).then(|| hub::StreamOptions {
             include_usage: request.stream_options.and_then(|options| options.include_usage) == Some(true),
@@ -192,24 +196,6 @@ fn tool_choice<'a>(
     }
 }
 
-fn thinking(effort: &str) -> Result<Thinking, Error> {
-    Ok(Thinking::Effort(match effort {
-        "none" => return Ok(Thinking::Disabled),
-        "minimal" => Effort::Minimal,
-        "low" => Effort::Low,
-        "medium" => Effort::Medium,
-        "high" => Effort::High,
-        "xhigh" => Effort::XHigh,
-        "max" => Effort::Max,
-        _ => {
-            return Err(Error::client(
-                "reasoning_effort",
-                "must be `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`",
-            ));
-        }
-    }))
-}
-
 fn output_format(format: wire::ResponseFormat<'_>) -> Result<Option<OutputFormat<'_>>, Error> {
     match required(format.kind, || "response_format.type".to_owned())?.as_ref() {
         "text" => Ok(None),
@@ -259,21 +245,4 @@ fn object(json: &RawValue, path: impl FnOnce() -> String) -> Result<RawJson<'_>,
         return Ok(Cow::Borrowed(json));
     }
     Err(Error::client(path(), "must be a JSON schema object"))
-}
-
-/// The error for a body that is no [`Request`]. Reads it a second time to find the JSON path, which would
-/// cost too much to keep track of while things go well.
-fn locate(body: &[u8], error: &serde_json::Error) -> Error {
-    if !error.is_data() {
-        return Error::client("", format!("the body is not valid JSON: {error}"));
-    }
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    match serde_path_to_error::deserialize::<_, Request<'_>>(&mut deserializer) {
-        Err(located) => {
-            let path = located.path().to_string();
-            let field = if path == "." { String::new() } else { path };
-            Error::client(field, located.inner().to_string())
-        }
-        Ok(_) => Error::client("", error.to_string()),
-    }
 }

@@ -4,6 +4,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::effort;
 use super::message_encode::{OutMessage, messages};
 use super::models::{self, Rules};
 use super::wire::write_json;
@@ -246,18 +247,7 @@ fn reasoning_effort(thinking: Thinking, rules: &Rules) -> Option<&'static str> {
         Thinking::Budget(..=MEDIUM_BUDGET) => Effort::Medium,
         Thinking::Budget(_) => Effort::High,
     };
-    Some(effort_name(effort.min(highest)))
-}
-
-fn effort_name(effort: Effort) -> &'static str {
-    match effort {
-        Effort::Minimal => "minimal",
-        Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::High => "high",
-        Effort::XHigh => "xhigh",
-        Effort::Max => "max",
-    }
+    Some(effort::name(effort.min(highest)))
 }
 
 #[derive(Debug, Serialize)]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::annotations::{self, OutAnnotation};
+use super::call_arguments;
 use super::logprobs::{self, OutLogprobs};
 use super::said::{Said, Word, Words};
 use super::usage::{OutUsage, Usage};
@@ -138,7 +139,7 @@ fn content<'a>(words: Words<'a>, id: &str) -> Result<Vec<Part<'a>>, Error> {
         parts.push(Part::ToolCall(hub::ToolCall {
             id: call.id.unwrap_or_else(|| Cow::Owned(call_id(id, index))),
             name,
-            arguments: wire::arguments(call.arguments.unwrap_or_default()),
+            arguments: call_arguments::read(call.arguments.unwrap_or_default()),
             signature: None,
         }));
     }

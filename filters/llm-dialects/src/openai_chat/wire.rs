@@ -7,9 +7,9 @@ use std::marker::PhantomData;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
-use crate::hub::{Arguments, Part, ToolCall};
+use super::call_arguments;
+use crate::hub::{Part, ToolCall};
 use crate::json::Str;
 
 /// A string, or something in an array or an object: the API often allows both.
@@ -280,41 +280,13 @@ struct OutFunctionCall<'r> {
 
 impl<'r> From<&'r ToolCall<'_>> for OutToolCall<'r> {
     fn from(call: &'r ToolCall<'_>) -> Self {
-        let arguments = match &call.arguments {
-            Arguments::Json(json) => json.get(),
-            Arguments::Invalid(text) => text,
-        };
+        let arguments = call_arguments::text(&call.arguments);
         Self { id: &call.id, kind: "function", function: OutFunctionCall { name: &call.name, arguments } }
     }
 }
 
-/// Reads the arguments of a tool call out of the string they are carried in. No text at all means an empty
-/// object, which is what models mean by it.
-pub(super) fn arguments(text: Cow<'_, str>) -> Arguments<'_> {
-    let trimmed = text.trim();
-    if trimmed.is_empty() {
-        return match serde_json::from_str::<&RawValue>("{}") {
-            Ok(json) => Arguments::Json(Cow::Borrowed(json)),
-            Err(_) => Arguments::Invalid(text),
-        };
-    }
-    if !trimmed.starts_with('{') {
-        return Arguments::Invalid(text);
-    }
-    match text {
-        Cow::Borrowed(text) => match serde_json::from_str::<&RawValue>(text) {
-            Ok(json) => Arguments::Json(Cow::Borrowed(json)),
-            Err(_) => Arguments::Invalid(Cow::Borrowed(text)),
-        },
-        Cow::Owned(text) => match serde_json::from_str::<Box<RawValue>>(&text) {
-            Ok(json) => Arguments::Json(Cow::Owned(json)),
-            Err(_) => Arguments::Invalid(Cow::Owned(text)),
-        },
-    }
-}
-
 /// The string, unless it is missing or empty.
-pub(super) fn non_empty(text: Option<Str<'_>>) -> Option<Cow<'_, str>> {
+pub(crate) fn non_empty(text: Option<Str<'_>>) -> Option<Cow<'_, str>> {
     text.map(|Str(text)| text).filter(|text| !text.is_empty())
 }
 
@@ -328,7 +300,7 @@ pub(super) fn append<'r>(text: &mut Option<Cow<'r, str>>, more: &'r str) {
 
 /// Appends `value` as JSON. Serialising the structs of this module into memory cannot fail: every map key is
 /// a string and nothing does I/O; were it to fail all the same, `out` would be left as it was.
-pub(super) fn write_json(out: &mut Vec<u8>, value: &impl Serialize) {
+pub(crate) fn write_json(out: &mut Vec<u8>, value: &impl Serialize) {
     let before = out.len();
     if serde_json::to_writer(&mut *out, value).is_err() {
         out.truncate(before);
@@ -338,30 +310,6 @@ pub(super) fn write_json(out: &mut Vec<u8>, value: &impl Serialize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn json(arguments: Arguments<'_>) -> Option<String> {
-        match arguments {
-            Arguments::Json(json) => Some(json.get().to_owned()),
-            Arguments::Invalid(_) => None,
-        }
-    }
-
-    #[test]
-    fn arguments_are_json_objects_or_kept_as_text() {
-        for (text, expected) in [
-            ("", Some("{}")),
-            ("  \n", Some("{}")),
-            ("{}", Some("{}")),
-            (r#" {"a":1} "#, Some(r#"{"a":1}"#)),
-            ("[1]", None),
-            ("null", None),
-            (r#"{"a":"#, None),
-            (r#"{"a":1} trailing"#, None),
-        ] {
-            assert_eq!(json(arguments(Cow::Borrowed(text))).as_deref(), expected, "{text:?}");
-            assert_eq!(json(arguments(Cow::Owned(text.to_owned()))).as_deref(), expected, "{text:?}");
-        }
-    }
 
     #[test]
     fn only_the_first_choice_is_kept() {

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::wire::{self, At, Item, Piece, TextOrList, non_empty, object, paragraphs};
-use super::{data_url, reasoning};
+use super::reasoning;
+use super::wire::{At, Item, Piece, TextOrList, non_empty, object, paragraphs};
 use crate::Error;
 use crate::hub::{CacheMark, Content, Part, Role, Source, Text, ToolCall, ToolResult, Turn};
 use crate::json::Str;
+use crate::openai_chat::{call_arguments, data_url};
 
 /// The conversation so far.
 #[derive(Debug, Default)]
@@ -59,7 +60,7 @@ impl<'a> Conversation<'a> {
                 self.assistant(Part::ToolCall(ToolCall {
                     id: required(item.call_id, "call_id")?,
                     name: required(item.name, "name")?,
-                    arguments: wire::arguments(item.arguments.unwrap_or_default().0),
+                    arguments: call_arguments::read(item.arguments.unwrap_or_default().0),
                     signature: None,
                 }));
                 Ok(())

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::data_url::OutUrl;
 use super::input_wire::{OutAudio, OutContent, OutItem, OutPart};
 use super::reasoning;
 use crate::Error;
-use crate::hub::{Arguments, Content, Part, Role, Source, ToolCall, ToolResult, Turn};
+use crate::hub::{Content, Part, Role, Source, ToolCall, ToolResult, Turn};
+use crate::openai_chat::data_url::OutUrl;
+use crate::openai_chat::{call_arguments, refused};
 
 /// The longest id of a call OpenAI takes, in bytes.
 const MAX_CALL_ID: usize = 64;
@@ -114,10 +115,7 @@ fn say<'r>(out: &mut Vec<OutItem<'r>>, held: &mut Vec<OutItem<'r>>, said: &mut V
 }
 
 fn function_call<'r>(call: &'r ToolCall<'_>) -> OutItem<'r> {
-    let arguments = match &call.arguments {
-        Arguments::Json(json) => json.get(),
-        Arguments::Invalid(text) => text,
-    };
+    let arguments = call_arguments::text(&call.arguments);
     OutItem::FunctionCall { call_id: call_id(&call.id), name: &call.name, arguments }
 }
 
@@ -249,26 +247,6 @@ fn call_id(id: &str) -> Cow<'_, str> {
 
 fn uploaded(turn: usize, piece: usize, part: &Part<'_>) -> Error {
     refused(turn, piece, part, "uploaded to another provider: send it inline or by URL")
-}
-
-/// The error for a part that cannot be carried; `how` completes "takes no image …".
-fn refused(turn: usize, piece: usize, part: &Part<'_>, how: &str) -> Error {
-    let what = match part {
-        Part::Text(_) => "text",
-        Part::Refusal(_) => "refusal",
-        Part::Image { .. } => "image",
-        Part::Document { .. } => "document",
-        Part::Audio { .. } => "audio",
-        Part::Thinking { .. } | Part::RedactedThinking(_) => "reasoning",
-        Part::ToolCall(_) => "tool call",
-        Part::ToolResult(_) => "tool result",
-        Part::Citation(_) => "citation",
-        Part::Foreign { kind, .. } => kind,
-    };
-    Error::unsupported(
-        format!("messages[{turn}].content[{piece}]"),
-        format!("the provider of this model takes no `{what}` {how}"),
-    )
 }
 
 #[cfg(test)]

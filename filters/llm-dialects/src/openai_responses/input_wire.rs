@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::data_url::OutUrl;
+use crate::openai_chat::data_url::OutUrl;
 
 /// An item as it is written.
 #[derive(Debug, Serialize)]

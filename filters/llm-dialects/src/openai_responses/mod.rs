@@ -16,7 +16,6 @@
 //! Errors are those of OpenAI's other APIs, so they are read and written by [`openai_chat`](crate::openai_chat).
 //! What a request loses on its way is listed at [`decode_request`] and [`encode_request`].
 
-mod data_url;
 mod error;
 mod facts;
 mod input_decode;

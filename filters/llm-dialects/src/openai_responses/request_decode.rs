@@ -9,10 +9,11 @@ use serde_json::value::RawValue;
 
 use super::input_decode::Conversation;
 use super::tool_decode::{tool_choice, tools};
-use super::wire::{TextOrList, non_empty, reason};
+use super::wire::{TextOrList, non_empty};
 use crate::Error;
-use crate::hub::{self, Effort, OutputFormat, Part, Role, Text, Thinking, Turn};
-use crate::json::{Str, is_object};
+use crate::hub::{self, OutputFormat, Part, Role, Text, Turn};
+use crate::json::{self, Str, is_object};
+use crate::openai_chat::effort;
 
 #[derive(Debug, Deserialize)]
 struct Request<'a> {
@@ -103,7 +104,7 @@ pub fn decode_request(body: &[u8]) -> Result<hub::Request<'_>, Error> {
     if !is_object(body) {
         return Err(Error::client("", "the body must be a JSON object"));
     }
-    let request: Request<'_> = serde_json::from_slice(body).map_err(|error| locate(body, &error))?;
+    let request: Request<'_> = json::read_body(body)?;
     refuse_state(&request)?;
     let model = non_empty(request.model)
         .ok_or_else(|| Error::client("model", "is required and must not be empty"))?;
@@ -143,7 +144,7 @@ pub fn decode_request(body: &[u8]) -> Result<hub::Request<'_>, Error> {
         thinking: request
             .reasoning
             .and_then(|reasoning| reasoning.effort)
-            .map(|Str(e)| thinking(&e))
+            .map(|Str(text)| effort::read(&text, "reasoning.effort"))
             .transpose()?,
         output_format: format.map(output_format).transpose()?.flatten(),
         stream: (request.stream == Some(true)).then_some(hub::StreamOptions { include_usage: true }),
@@ -203,24 +204,6 @@ fn instructions<'a>(json: &'a RawValue, conversation: &mut Conversation<'a>) -> 
     Ok(())
 }
 
-fn thinking(effort: &str) -> Result<Thinking, Error> {
-    Ok(Thinking::Effort(match effort {
-        "none" => return Ok(Thinking::Disabled),
-        "minimal" => Effort::Minimal,
-        "low" => Effort::Low,
-        "medium" => Effort::Medium,
-        "high" => Effort::High,
-        "xhigh" => Effort::XHigh,
-        "max" => Effort::Max,
-        _ => {
-            return Err(Error::client(
-                "reasoning.effort",
-                "must be `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`",
-            ));
-        }
-    }))
-}
-
 fn output_format(format: Format<'_>) -> Result<Option<OutputFormat<'_>>, Error> {
     match format.kind.unwrap_or_default().0.as_ref() {
         "text" => Ok(None),
@@ -235,22 +218,5 @@ fn output_format(format: Format<'_>) -> Result<Option<OutputFormat<'_>>, Error> 
             _ => Err(Error::client("text.format.schema", "is required and must be a JSON schema object")),
         },
         _ => Err(Error::client("text.format.type", "must be `text`, `json_object` or `json_schema`")),
-    }
-}
-
-/// The error for a body that is no [`Request`]. Reads it a second time to find the JSON path, which would cost too much
-/// to keep track of while things go well.
-fn locate(body: &[u8], error: &serde_json::Error) -> Error {
-    if !error.is_data() {
-        return Error::client("", format!("the body is not valid JSON: {error}"));
-    }
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    match serde_path_to_error::deserialize::<_, Request<'_>>(&mut deserializer) {
-        Err(located) => {
-            let path = located.path().to_string();
-            let field = if path == "." { String::new() } else { path };
-            Error::client(field, reason(located.inner()))
-        }
-        Ok(_) => Error::client("", reason(error)),
     }
 }

@@ -12,6 +12,7 @@ use super::tool_encode::{OutTool, OutToolChoice, tools};
 use super::wire::{paragraphs, write_json};
 use crate::Error;
 use crate::hub::{self, Effort, OutputFormat, Thinking};
+use crate::openai_chat::effort;
 
 /// Reasoning budgets up to this many tokens ask for `low` effort; the same steps as for chat completions.
 const LOW_BUDGET: u64 = 1024;
@@ -216,20 +217,9 @@ fn reasoning(thinking: Thinking, rules: &Rules) -> Option<OutReasoning> {
     // Open weights show all of their reasoning.
     let summary =
         matches!(thinking, Thinking::Adaptive(_) | Thinking::Budget(_)) && rules.reasons != Reasons::Open;
-    let effort = effort.map(|effort| effort_name(effort.clamp(rules.lowest, rules.highest)));
+    let effort = effort.map(|effort| effort::name(effort.clamp(rules.lowest, rules.highest)));
     let summary = summary.then_some("auto");
     (effort.is_some() || summary.is_some()).then_some(OutReasoning { effort, summary })
-}
-
-fn effort_name(effort: Effort) -> &'static str {
-    match effort {
-        Effort::Minimal => "minimal",
-        Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::High => "high",
-        Effort::XHigh => "xhigh",
-        Effort::Max => "max",
-    }
 }
 
 #[derive(Debug, Serialize)]

@@ -11,8 +11,9 @@ use super::reasoning;
 use super::usage::Usage;
 use super::wire::{self, Item, Piece, TextOrList, list, non_empty, paragraphs, write_json};
 use crate::Error;
-use crate::hub::{self, Arguments, Part, StopReason, TokenLogprob, ToolCall};
+use crate::hub::{self, Part, StopReason, TokenLogprob, ToolCall};
 use crate::json::{Str, is_object};
+use crate::openai_chat::call_arguments;
 
 /// A response, whole or inside an event.
 #[derive(Debug, Deserialize)]
@@ -156,7 +157,7 @@ pub(super) fn function_call(item: Item<'_>) -> Result<ToolCall<'_>, Error> {
     Ok(ToolCall {
         id,
         name,
-        arguments: wire::arguments(item.arguments.unwrap_or_default().0),
+        arguments: call_arguments::read(item.arguments.unwrap_or_default().0),
         signature: None,
     })
 }
@@ -257,10 +258,7 @@ fn output<'r>(response: &'r hub::Response<'_>, base: &str) -> Vec<OutItem<'r>> {
                 status: "completed",
                 call_id: Cow::Borrowed(&call.id),
                 name: Cow::Borrowed(&call.name),
-                arguments: Cow::Borrowed(match &call.arguments {
-                    Arguments::Json(json) => json.get(),
-                    Arguments::Invalid(text) => text,
-                }),
+                arguments: Cow::Borrowed(call_arguments::text(&call.arguments)),
             }),
             Part::Image { .. }
             | Part::Document { .. }

@@ -14,8 +14,9 @@ use super::response::{Response, function_call, output_object, pieces, reasoning_
 use super::stream_blocks::{Block, Blocks, Kind, Sink, number, read, string};
 use super::wire::{Piece, list, non_empty};
 use crate::Error;
-use crate::hub::{self, Arguments, Block as HubBlock, Delta, Part, StreamEvent};
+use crate::hub::{self, Block as HubBlock, Delta, Part, StreamEvent};
 use crate::json::{Str, is_object};
+use crate::openai_chat::call_arguments;
 
 /// An event of any type. Fields whose type differs between events are read later.
 #[derive(Debug, Deserialize)]
@@ -269,10 +270,7 @@ impl StreamDecoder {
                     self.blocks.open_call(item, call.id, call.name, sink);
                 }
                 if let Some(index) = self.blocks.find(item, 0, Kind::Call) {
-                    let arguments = match &call.arguments {
-                        Arguments::Json(json) => json.get(),
-                        Arguments::Invalid(text) => text,
-                    };
+                    let arguments = call_arguments::text(&call.arguments);
                     self.blocks.add_first(index, Delta::Arguments, Cow::Borrowed(arguments), sink);
                 }
             }

@@ -5,12 +5,13 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::Error;
-use crate::hub::{Arguments, Citation, TokenLogprob};
+use crate::hub::{Citation, TokenLogprob};
 use crate::json::Str;
+pub(super) use crate::openai_chat::{non_empty, write_json};
 
 /// Where something is in the `input` of a request, for error paths.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +66,7 @@ pub(super) fn object<'a, T: Deserialize<'a>>(
 }
 
 /// What is wrong, without the place in a fragment nobody sees.
-pub(super) fn reason(error: &serde_json::Error) -> String {
+fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason).to_owned()
 }
@@ -217,32 +218,6 @@ impl<'a> From<Logprob<'a>> for TokenLogprob<'a> {
     }
 }
 
-/// Reads the arguments of a call out of the string they are carried in. No text at all means an empty object, which is
-/// what models mean by it.
-pub(super) fn arguments(text: Cow<'_, str>) -> Arguments<'_> {
-    let is_object = text.trim_start().starts_with('{');
-    match text {
-        text if text.trim().is_empty() => match serde_json::from_str::<&RawValue>("{}") {
-            Ok(empty) => Arguments::Json(Cow::Borrowed(empty)),
-            Err(_) => Arguments::Invalid(text),
-        },
-        Cow::Borrowed(borrowed) if is_object => match serde_json::from_str::<&RawValue>(borrowed) {
-            Ok(json) => Arguments::Json(Cow::Borrowed(json)),
-            Err(_) => Arguments::Invalid(Cow::Borrowed(borrowed)),
-        },
-        Cow::Owned(owned) if is_object => match serde_json::from_str::<Box<RawValue>>(&owned) {
-            Ok(json) => Arguments::Json(Cow::Owned(json)),
-            Err(_) => Arguments::Invalid(Cow::Owned(owned)),
-        },
-        text => Arguments::Invalid(text),
-    }
-}
-
-/// The string, unless it is missing or empty.
-pub(super) fn non_empty(text: Option<Str<'_>>) -> Option<Cow<'_, str>> {
-    text.map(|Str(text)| text).filter(|text| !text.is_empty())
-}
-
 /// Joins pieces of text, each a paragraph of its own. A single piece stays borrowed.
 pub(super) fn paragraphs<'a>(pieces: impl Iterator<Item = Cow<'a, str>>) -> Cow<'a, str> {
     let mut joined: Option<Cow<'a, str>> = None;
@@ -259,37 +234,9 @@ pub(super) fn paragraphs<'a>(pieces: impl Iterator<Item = Cow<'a, str>>) -> Cow<
     joined.unwrap_or_default()
 }
 
-/// Appends `value` as JSON. Serialising the structs of this dialect into memory cannot fail; were it to fail all the
-/// same, `out` would be left as it was.
-pub(super) fn write_json(out: &mut Vec<u8>, value: &impl Serialize) {
-    let before = out.len();
-    if serde_json::to_writer(&mut *out, value).is_err() {
-        out.truncate(before);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn arguments_are_json_objects_or_kept_as_text() {
-        for (text, expected) in [
-            ("", Some("{}")),
-            (" \n", Some("{}")),
-            (r#"{"a":1}"#, Some(r#"{"a":1}"#)),
-            ("[1]", None),
-            (r#"{"a":"#, None),
-        ] {
-            for text in [Cow::Borrowed(text), Cow::Owned(text.to_owned())] {
-                let json = match arguments(text) {
-                    Arguments::Json(json) => Some(json.get().to_owned()),
-                    Arguments::Invalid(_) => None,
-                };
-                assert_eq!(json.as_deref(), expected);
-            }
-        }
-    }
 
     #[test]
     fn errors_say_where() {

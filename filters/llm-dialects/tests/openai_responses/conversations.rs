@@ -1,10 +1,11 @@
 //! Conversations over several turns between this dialect and others: tool loops (T-02), signed reasoning (T-04).
 
-use framing::sse::{Decoder, Frame, Limits};
 use llm_dialects::Dialect::{self, AnthropicMessages, OpenaiChat, OpenaiResponses};
 use serde_json::{Value, json};
 
-use crate::{NOW, anthropic_grammar, fixtures};
+use crate::anthropic_grammar;
+use crate::goldens::recoding::recode;
+use crate::goldens::{NOW, inputs};
 
 /// A client's request as a provider gets it.
 fn provider_gets(from: Dialect, to: Dialect, body: &Value) -> Value {
@@ -173,25 +174,13 @@ fn t04_openais_reasoning_survives_clients_of_others() {
 
 #[test]
 fn streams_of_this_dialect_follow_the_grammar_of_anthropic() {
-    for path in fixtures("streams", "sse") {
-        let mut decoder = OpenaiResponses.stream_decoder();
-        let mut encoder = AnthropicMessages.stream_encoder(NOW, true);
-        let mut bytes = Vec::new();
-        let mut framing = Decoder::new(Limits::default());
-        let sink = |frame: Frame<'_>| {
-            if let Frame::Event(event) = frame {
-                decoder
-                    .event(event.event, event.data, &mut |event| encoder.event(&event, &mut bytes))
-                    .unwrap();
-            }
-            Ok::<(), framing::Error>(())
-        };
-        framing.feed(&std::fs::read(&path).unwrap(), sink).unwrap();
-        if decoder.finish(&mut |event| encoder.event(&event, &mut bytes)).is_err() {
+    for path in inputs(OpenaiResponses, "streams") {
+        let told = recode(OpenaiResponses, AnthropicMessages, [&std::fs::read(&path).unwrap()[..]]);
+        if told.error.is_some() {
             continue;
         }
-        let message =
-            anthropic_grammar::read(&bytes).unwrap_or_else(|breach| panic!("{}: {breach}", path.display()));
+        let message = anthropic_grammar::read(&told.bytes)
+            .unwrap_or_else(|breach| panic!("{}: {breach}", path.display()));
         if path.ends_with("reasoning.sse") {
             let thinking = &message.blocks[0];
             assert_eq!(thinking.text, "**Weighing**\n\nIt is four.");

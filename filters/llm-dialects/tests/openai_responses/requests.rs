@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use llm_dialects::Dialect::{self, OpenaiResponses};
 use llm_dialects::Error;
 use llm_dialects::hub::{
     Arguments, Citation, Content, Effort, OutputFormat, Part, Request, Role, Source, Thinking, Tool,
@@ -12,7 +13,8 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::{fixture, fixtures, reencode};
+use crate::goldens::inputs;
+use crate::{fixture, reencode};
 
 #[test]
 fn wrong_requests_are_refused_with_their_path() {
@@ -100,6 +102,77 @@ fn what_only_openai_keeps_is_refused() {
             }
             other => panic!("{request}: {other:?}"),
         }
+    }
+}
+
+/// A request of this dialect with these fields.
+fn asked(fields: &Value) -> Vec<u8> {
+    let mut request = json!({"model": "m", "input": "Hi"});
+    request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    request.to_string().into_bytes()
+}
+
+#[test]
+fn t06_reasoning_items_and_built_in_tools_keep_their_form() {
+    let fields = json!({
+        "input": [
+            {"role": "user", "content": "Hi"},
+            {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm."}],
+                "encrypted_content": "gAAAAABo=="},
+            {"role": "assistant", "content": "Yes?"},
+            {"role": "user", "content": "Go on."},
+        ],
+        "tools": [
+            {"type": "web_search", "search_context_size": "low", "filters": {"allowed_domains": ["a.example"]}},
+            {"type": "code_interpreter", "container": {"type": "auto", "memory_limit": "1g"}},
+        ],
+    });
+    let again: Value = serde_json::from_slice(&reencode(&asked(&fields))).unwrap();
+    assert_eq!(again["tools"], fields["tools"]);
+    assert_eq!(again["input"][1], fields["input"][1]);
+    // Nobody else can run what only OpenAI knows: a client is told, rather than given an answer without it. (To OpenAI
+    // its clients' bodies pass, and new tools with them.)
+    for provider in Dialect::ALL.into_iter().filter(|provider| *provider != OpenaiResponses) {
+        let body = asked(&json!({"tools": [{"type": "not_invented_yet", "setting": [1.50, null]}]}));
+        let mut request = OpenaiResponses.decode_request(&body).unwrap();
+        match provider.encode_request(&mut request) {
+            Err(Error::Unsupported { field, message }) => {
+                assert_eq!(field, "tools[0]", "{provider}");
+                assert!(message.contains("not_invented_yet"), "{provider}: {message}");
+            }
+            other => panic!("{provider}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn t06_a_forced_tool_is_forced_in_every_dialect() {
+    let tool = json!({"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}});
+    let body = asked(&json!({"tools": [tool], "tool_choice": {"type": "function", "name": "f"}}));
+    for (provider, place, expected) in [
+        (OpenaiResponses, "/tool_choice", json!({"type": "function", "name": "f"})),
+        (Dialect::OpenaiChat, "/tool_choice", json!({"type": "function", "function": {"name": "f"}})),
+        (Dialect::AnthropicMessages, "/tool_choice", json!({"type": "tool", "name": "f"})),
+        (
+            Dialect::GeminiGenerate,
+            "/toolConfig/functionCallingConfig",
+            json!({"mode": "ANY", "allowedFunctionNames": ["f"]}),
+        ),
+        (Dialect::BedrockConverse, "/toolConfig/toolChoice", json!({"tool": {"name": "f"}})),
+    ] {
+        let mut request = OpenaiResponses.decode_request(&body).unwrap();
+        let model = if provider == Dialect::BedrockConverse { "anthropic.claude-sonnet-4-5" } else { "m" };
+        request.model = model.into();
+        let (sent, _) = provider.encode_request(&mut request).unwrap();
+        let sent: Value = serde_json::from_slice(&sent).unwrap();
+        assert_eq!(sent.pointer(place), Some(&expected), "{provider}: {sent}");
+        // And the other way round: whoever forces it.
+        let bytes = sent.to_string().into_bytes();
+        let mut request = provider.decode_request(&bytes).unwrap();
+        request.model = "m".into();
+        let (told, _) = OpenaiResponses.encode_request(&mut request).unwrap();
+        let told: Value = serde_json::from_slice(&told).unwrap();
+        assert_eq!(told["tool_choice"], json!({"type": "function", "name": "f"}), "{provider}");
     }
 }
 
@@ -389,7 +462,7 @@ proptest! {
 
     #[test]
     fn no_request_panics(
-        path in prop::sample::select(fixtures("requests", "json")),
+        path in prop::sample::select(inputs(OpenaiResponses, "requests")),
         at in any::<prop::sample::Index>(),
         cut in 0..40_usize,
         insert in prop::collection::vec(any::<u8>(), 0..6),

@@ -1,75 +1,31 @@
 //! Streams: the rules of the hub, the grammar of this dialect, and streams of other dialects told in it.
 
-use framing::sse::{Decoder, Frame, Limits};
+use llm_dialects::Dialect::{self, OpenaiResponses};
+use llm_dialects::Error;
 use llm_dialects::hub::{Block, Citation, Delta, StopReason, StreamEvent, TokenLogprob, Usage};
 use llm_dialects::openai_responses::{StreamDecoder, StreamEncoder, encode_response};
-use llm_dialects::{Dialect, Error};
 use proptest::prelude::*;
 
-use crate::{NOW, decode_stream, fixture, fixtures, grammar};
+use crate::goldens::recoding::recode;
+use crate::goldens::{NOW, frames, hub_rules, inputs};
+use crate::{fixture, grammar, told};
 
-/// The guarantees in the documentation of [`StreamEvent`].
 #[test]
 fn streams_follow_the_rules_of_the_hub() {
-    for path in fixtures("streams", "sse") {
-        let body = std::fs::read(&path).unwrap();
-        let mut open: Vec<u32> = Vec::new();
-        let (mut started, mut next, mut finished, mut over) = (false, 0, false, false);
-        let mut check = |event: StreamEvent<'_>| {
-            let at = format!("{}: {event:?}", path.display());
-            assert!(!over, "{at}");
-            assert_eq!(started, !matches!(event, StreamEvent::Start { .. }), "{at}");
-            match event {
-                StreamEvent::Start { .. } => started = true,
-                StreamEvent::BlockStart { index, .. } => {
-                    assert_eq!(index, next, "{at}");
-                    assert!(!finished, "{at}");
-                    next += 1;
-                    open.push(index);
-                }
-                StreamEvent::Delta { index, .. } => assert!(open.contains(&index), "{at}"),
-                StreamEvent::BlockStop { index } => {
-                    let position = open.iter().position(|block| *block == index).expect(&at);
-                    open.remove(position);
-                }
-                StreamEvent::Usage(_) | StreamEvent::Ping => {}
-                StreamEvent::Finish { .. } => {
-                    assert!(open.is_empty() && !finished, "{at}");
-                    finished = true;
-                }
-                StreamEvent::Error(_) => over = true,
-                StreamEvent::End => {
-                    assert!(finished, "{at}");
-                    over = true;
-                }
-            }
-        };
-        let mut framing = Decoder::new(Limits::default());
-        let mut decoder = StreamDecoder::default();
-        let mut on_frame = |frame: Frame<'_>| {
-            if let Frame::Event(event) = frame {
-                decoder.event(event.event, event.data, &mut check).unwrap();
-            }
-            Ok::<(), framing::Error>(())
-        };
-        framing.feed(&body, &mut on_frame).unwrap();
-        framing.finish(&mut on_frame).unwrap();
-        let cut = decoder.finish(&mut check).is_err();
-        assert!(over != cut, "{}", path.display());
-    }
+    hub_rules::check(OpenaiResponses);
 }
 
 #[test]
 fn what_is_written_follows_the_grammar_and_is_read_the_same() {
-    for path in fixtures("streams", "sse") {
-        let once = decode_stream(std::iter::once(std::fs::read(&path).unwrap().as_slice()));
-        if once.events.contains("UpstreamSent") {
+    for path in inputs(OpenaiResponses, "streams") {
+        let once = told([&std::fs::read(&path).unwrap()[..]]);
+        if once.error.is_some() {
             continue;
         }
         let answer =
             grammar::read(&once.bytes).unwrap_or_else(|breach| panic!("{}: {breach}", path.display()));
         assert!(!answer.response.is_null());
-        let twice = decode_stream(std::iter::once(once.bytes.as_slice()));
+        let twice = told([&once.bytes[..]]);
         // Keep-alives and obfuscation apart, another pass changes nothing.
         let without_pings = String::from_utf8(once.bytes).unwrap().replace(": ping\n\n", "");
         let again = String::from_utf8(twice.bytes).unwrap().replace(": ping\n\n", "");
@@ -77,36 +33,14 @@ fn what_is_written_follows_the_grammar_and_is_read_the_same() {
     }
 }
 
-/// A stream of another dialect as a client of this one gets it.
-fn told(from: Dialect, stream: &[u8]) -> Option<Vec<u8>> {
-    let mut decoder = from.stream_decoder();
-    let mut encoder = Dialect::OpenaiResponses.stream_encoder(NOW, true);
-    let (mut bytes, mut result) = (Vec::new(), Ok(()));
-    let mut framing = Decoder::new(Limits::default());
-    let sink = |frame: Frame<'_>| {
-        if let (Frame::Event(event), Ok(())) = (frame, &result) {
-            result = decoder.event(event.event, event.data, &mut |event| encoder.event(&event, &mut bytes));
-        }
-        Ok::<(), framing::Error>(())
-    };
-    framing.feed(stream, sink).unwrap();
-    result.ok()?;
-    decoder.finish(&mut |event| encoder.event(&event, &mut bytes)).ok()?;
-    Some(bytes)
-}
-
 #[test]
 fn t06_streams_of_other_dialects_follow_the_grammar() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     let mut whole = 0;
-    for (dialect, name) in [(Dialect::AnthropicMessages, "anthropic"), (Dialect::OpenaiChat, "openai_chat")] {
-        for entry in std::fs::read_dir(root.join(name).join("streams")).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_none_or(|extension| extension != "sse") {
-                continue;
-            }
-            if let Some(bytes) = told(dialect, &std::fs::read(&path).unwrap()) {
-                grammar::read(&bytes).unwrap_or_else(|breach| panic!("{}: {breach}", path.display()));
+    for dialect in Dialect::ALL.into_iter().filter(|dialect| *dialect != OpenaiResponses) {
+        for path in inputs(dialect, "streams") {
+            let told = recode(dialect, OpenaiResponses, [&frames::load(dialect, &path)[..]]);
+            if told.error.is_none() {
+                grammar::read(&told.bytes).unwrap_or_else(|breach| panic!("{}: {breach}", path.display()));
                 whole += 1;
             }
         }
@@ -215,7 +149,7 @@ fn disordered_events_do_not_panic() {
 /// A whole answer, told as a stream, gives the same response.
 #[test]
 fn whole_and_streamed_answers_are_the_same() {
-    for path in fixtures("responses", "json") {
+    for path in inputs(OpenaiResponses, "responses") {
         let body = std::fs::read(&path).unwrap();
         let response = llm_dialects::openai_responses::decode_response(&body).unwrap();
         let whole: serde_json::Value = serde_json::from_slice(&encode_response(&response, NOW)).unwrap();
@@ -253,7 +187,7 @@ proptest! {
 
     #[test]
     fn no_stream_panics(
-        path in prop::sample::select(fixtures("streams", "sse")),
+        path in prop::sample::select(inputs(OpenaiResponses, "streams")),
         at in any::<prop::sample::Index>(),
         cut in 0..40_usize,
         insert in prop::collection::vec(any::<u8>(), 0..6),
@@ -261,8 +195,8 @@ proptest! {
         let mut body = fixture(&format!("streams/{}", path.file_name().unwrap().to_string_lossy()));
         let from = at.index(body.len());
         body.splice(from..(from + cut).min(body.len()), insert);
-        let decoded = decode_stream(std::iter::once(body.as_slice()));
-        if !decoded.events.contains("UpstreamSent") {
+        let decoded = told([&body[..]]);
+        if decoded.error.is_none() {
             prop_assert!(grammar::read(&decoded.bytes).is_ok());
         }
     }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use llm_dialects::Dialect;
 use serde_json::{Value, json};
 
-use crate::pipe::framed;
 use crate::readers::Said;
+use crate::recorded::frames::framed;
 
 pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")

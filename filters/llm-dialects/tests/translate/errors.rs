@@ -16,7 +16,7 @@ fn told(from: Dialect, to: Dialect, status: u16, body: &str) -> (u16, Value) {
 }
 
 #[test]
-fn json_errors_of_anthropic() {
+fn t08_json_errors_of_anthropic() {
     for (status, kind, client_status, client_kind, code) in [
         (400, "invalid_request_error", 400, "invalid_request_error", Value::Null),
         (401, "authentication_error", 401, "authentication_error", Value::Null),
@@ -42,7 +42,7 @@ fn json_errors_of_anthropic() {
 }
 
 #[test]
-fn json_errors_of_openai() {
+fn t08_json_errors_of_openai() {
     for (status, kind, code, client_status, client_kind, message) in [
         (400, "invalid_request_error", Value::Null, 400, "invalid_request_error", "Why."),
         (
@@ -93,7 +93,7 @@ fn json_errors_of_openai() {
 }
 
 #[test]
-fn other_bodies_give_an_error_made_from_the_status() {
+fn t08_other_bodies_give_an_error_made_from_the_status() {
     for (to, from) in pairs() {
         for status in [400, 401, 403, 404, 413, 429, 500, 502, 503, 529] {
             let of_status = told(from, to, status, "");
@@ -113,7 +113,7 @@ fn other_bodies_give_an_error_made_from_the_status() {
 }
 
 #[test]
-fn errors_in_streams() {
+fn t08_errors_in_streams() {
     let anthropic = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"model\":\"m\",\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}}\n\nevent: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
     let said =
         readers::openai_stream(&stream(AnthropicMessages, OpenaiChat, [anthropic.as_bytes()])).unwrap();
@@ -127,7 +127,7 @@ fn errors_in_streams() {
 }
 
 #[test]
-fn every_error_survives_a_stream_of_every_dialect() {
+fn t08_every_error_survives_a_stream_of_every_dialect() {
     for dialect in Dialect::ALL {
         for status in [400, 401, 403, 404, 413, 429, 500, 502, 503, 504, 529] {
             let error = AnthropicMessages.decode_error(status, b"");

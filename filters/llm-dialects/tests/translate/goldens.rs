@@ -5,33 +5,21 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use llm_dialects::dialect::Framing;
 use llm_dialects::{Dialect, Error};
 
 use crate::canonical::fixtures;
-use crate::pipe::{framed, legible, stream};
-use crate::{model_of, pairs, readers, request, response};
+use crate::pipe::stream;
+use crate::recorded::frames::{self, legible};
+use crate::{model_of, pairs, readers, recorded, request, response};
 
-/// The fixtures of a dialect, by name: files with this extension that are not expected files.
-pub(crate) fn inputs(dialect: Dialect, kind: &str, extension: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = match dialect {
-        Dialect::OpenaiChat => "openai_chat",
-        Dialect::OpenaiResponses => "openai_responses",
-        Dialect::AnthropicMessages => "anthropic",
-        Dialect::GeminiGenerate => "gemini",
-        Dialect::BedrockConverse => "bedrock",
-    };
-    let mut inputs = Vec::new();
-    for entry in fs::read_dir(fixtures().join(folder).join(kind)).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        if path.extension().is_some_and(|found| found == extension) && !name.contains('.') {
-            inputs.push((name, fs::read(&path).unwrap()));
-        }
+/// The fixtures of a dialect, by name.
+pub(crate) fn inputs(dialect: Dialect, kind: &str) -> Vec<(String, Vec<u8>)> {
+    let name = |path: &PathBuf| path.file_stem().unwrap().to_string_lossy().into_owned();
+    let paths = recorded::inputs(dialect, kind);
+    if kind == "streams" {
+        return paths.iter().map(|path| (name(path), frames::load(dialect, path))).collect();
     }
-    inputs.sort();
-    assert!(!inputs.is_empty());
-    inputs
+    paths.iter().map(|path| (name(path), fs::read(path).unwrap())).collect()
 }
 
 /// Whether a fixture has expected files: all between the two dialects most clients speak, a few of the others.
@@ -118,7 +106,7 @@ fn t01_every_request_is_one_of_the_provider_or_refused() {
     let mut breaches = Vec::new();
     for (from, to) in pairs() {
         let mut goldens = Goldens::new("requests", from, to);
-        for (name, body) in inputs(from, "requests", "json") {
+        for (name, body) in inputs(from, "requests") {
             let sent = request(from, to, model_of(to), &body);
             goldens.compare_json(&name, &sent);
             match sent {
@@ -145,7 +133,7 @@ fn t01_every_answer_is_one_of_the_client_or_an_error_of_the_provider() {
     let mut breaches = Vec::new();
     for (to, from) in pairs() {
         let mut goldens = Goldens::new("responses", from, to);
-        for (name, body) in inputs(from, "responses", "json") {
+        for (name, body) in inputs(from, "responses") {
             let told = response(from, to, &body);
             goldens.compare_json(&name, &told);
             match told {
@@ -164,26 +152,14 @@ fn t01_every_answer_is_one_of_the_client_or_an_error_of_the_provider() {
     assert!(breaches.is_empty(), "{}", breaches.join("\n"));
 }
 
-/// The streams of a dialect, as the provider sends them.
-fn recorded(dialect: Dialect) -> Vec<(String, Vec<u8>)> {
-    match dialect.framing() {
-        Framing::Sse => inputs(dialect, "streams", "sse"),
-        Framing::AwsEventStream => inputs(dialect, "streams", "events")
-            .into_iter()
-            .map(|(name, lines)| (name, framed(&String::from_utf8(lines).unwrap())))
-            .collect(),
-    }
-}
-
 #[test]
 fn t01_every_stream_is_one_of_the_client() {
     let mut breaches = Vec::new();
     for (to, from) in pairs() {
         let mut goldens = Goldens::new("streams", from, to);
-        for (name, body) in recorded(from) {
+        for (name, body) in inputs(from, "streams") {
             let told = stream(from, to, [&body[..]]);
-            let extension = if to.framing() == Framing::Sse { "sse" } else { "events" };
-            goldens.compare(&name, extension, &legible(to, &told));
+            goldens.compare(&name, frames::extension(to), &legible(to, &told));
             if let Err(breach) = readers::stream(to, &told) {
                 breaches.push(format!("{from} to {to}: {name}: {breach}"));
             }

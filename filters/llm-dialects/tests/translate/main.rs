@@ -18,6 +18,8 @@ mod odd_requests;
 mod pipe;
 mod properties;
 mod readers;
+#[path = "../goldens/mod.rs"]
+mod recorded;
 #[path = "../openai_responses/grammar.rs"]
 mod responses_grammar;
 mod streams;
@@ -30,10 +32,8 @@ use llm_dialects::Dialect::{
     self, AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses,
 };
 use llm_dialects::{Error, hub};
+use recorded::NOW;
 use serde_json::Value;
-
-/// The clock of these tests, in seconds since 1970.
-const NOW: u64 = 1_234_567_890;
 
 /// Every pair of a client and a provider that need translation, client first.
 fn pairs() -> impl Iterator<Item = (Dialect, Dialect)> {

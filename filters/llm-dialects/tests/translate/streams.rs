@@ -9,7 +9,8 @@ use llm_dialects::dialect::Framing;
 use serde_json::{Value, json};
 
 use crate::canonical::{self, unsigned};
-use crate::pipe::{events, framed, stream};
+use crate::pipe::{events, stream};
+use crate::recorded::frames::{framed, legible};
 use crate::{NOW, anthropic_grammar, pairs, readers, response, responses_grammar};
 
 #[test]
@@ -88,7 +89,7 @@ fn t06_a_cut_answer_is_incomplete() {
         assert_eq!(told["incomplete_details"], json!({"reason": "max_output_tokens"}), "{provider}");
 
         let events = if provider == BedrockConverse {
-            framed(&crate::pipe::legible(provider, &canonical::stream(provider)).replace(cut.0, cut.1))
+            framed(&legible(provider, &canonical::stream(provider)).replace(cut.0, cut.1))
         } else {
             String::from_utf8(canonical::stream(provider)).unwrap().replace(cut.0, cut.1).into_bytes()
         };
@@ -229,7 +230,7 @@ fn t15_what_providers_repeat_or_leave_null_changes_nothing_that_is_said() {
             format!("{text}{last}\n\n").into_bytes()
         }),
         (BedrockConverse, "padding, and a block start of text", {
-            let text = crate::pipe::legible(BedrockConverse, &canonical::stream(BedrockConverse));
+            let text = legible(BedrockConverse, &canonical::stream(BedrockConverse));
             framed(&text.replace(r#"{"role":"#, r#"{"p":"abcdef","role":"#))
         }),
     ];
@@ -247,7 +248,7 @@ fn a_stream_that_breaks_off_ends_in_an_error_of_the_clients_dialect() {
     for (client, provider) in pairs() {
         let recorded = canonical::stream(provider);
         // Whole frames only: what a provider's crash looks like behind a proxy.
-        let text = crate::pipe::legible(provider, &recorded);
+        let text = legible(provider, &recorded);
         let lines: Vec<&str> = if provider == BedrockConverse {
             text.lines().collect()
         } else {

@@ -4,6 +4,8 @@
 use llm_dialects::Dialect::{
     self, AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses,
 };
+use llm_dialects::hub::Usage;
+use llm_dialects::inspect;
 use serde_json::{Value, json};
 
 use crate::pipe::stream;
@@ -54,7 +56,7 @@ fn counts(usage: &Value) -> [u64; 4] {
 }
 
 #[test]
-fn whole_answers_of_openai_providers() {
+fn t12_whole_answers_of_openai_providers() {
     for (name, usage, expected) in openai_shapes() {
         let body = json!({"id": "1", "object": "chat.completion", "created": 1, "model": "m", "usage": usage,
             "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}]});
@@ -85,7 +87,7 @@ fn openai_stream(usage: &Value, choices: &Value, every_chunk: &Value) -> Vec<u8>
 }
 
 #[test]
-fn streams_of_openai_providers() {
+fn t12_streams_of_openai_providers() {
     for (name, usage, expected) in openai_shapes() {
         for choices in [
             json!([]),
@@ -141,7 +143,7 @@ fn openai_counts(usage: &Value) -> [u64; 4] {
 }
 
 #[test]
-fn whole_answers_of_anthropic() {
+fn t12_whole_answers_of_anthropic() {
     for (usage, expected) in anthropic_shapes() {
         let body = json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [],
             "stop_reason": "end_turn", "stop_sequence": null, "usage": usage});
@@ -152,7 +154,7 @@ fn whole_answers_of_anthropic() {
 }
 
 #[test]
-fn streams_of_anthropic() {
+fn t12_streams_of_anthropic() {
     for (usage, expected) in anthropic_shapes() {
         let mut start = usage.clone();
         start["output_tokens"] = json!(1);
@@ -232,6 +234,141 @@ fn t11_usage_of_the_other_providers_reaches_every_client() {
             };
             let read = told.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
             assert_eq!(read, cached, "{provider} to {client}: {told}");
+        }
+    }
+}
+
+/// Prices of a million tokens, in cents; no two are alike, so that a token counted as another kind shows.
+mod price {
+    pub const INPUT: u64 = 300;
+    pub const CACHE_READ: u64 = 30;
+    pub const CACHE_WRITE: u64 = 375;
+    pub const CACHE_WRITE_1H: u64 = 600;
+    pub const OUTPUT: u64 = 1_500;
+    pub const AUDIO_INPUT: u64 = 4_000;
+    pub const AUDIO_OUTPUT: u64 = 8_000;
+    pub const IMAGE_INPUT: u64 = 1_000;
+    pub const IMAGE_OUTPUT: u64 = 3_200;
+}
+
+/// What an exchange costs by its record, in cents per million.
+fn cost(usage: &Usage) -> u64 {
+    let plain_input = usage.input_uncached - usage.audio_input - usage.image_input;
+    let plain_output = usage.output - usage.audio_output - usage.image_output;
+    plain_input * price::INPUT
+        + usage.cache_read * price::CACHE_READ
+        + (usage.cache_write - usage.cache_write_1h) * price::CACHE_WRITE
+        + usage.cache_write_1h * price::CACHE_WRITE_1H
+        + plain_output * price::OUTPUT
+        + usage.audio_input * price::AUDIO_INPUT
+        + usage.audio_output * price::AUDIO_OUTPUT
+        + usage.image_input * price::IMAGE_INPUT
+        + usage.image_output * price::IMAGE_OUTPUT
+}
+
+/// Usage as providers write it, and the exact bill by the provider's own rules: what its counts hold, and what they
+/// leave out.
+fn bills() -> Vec<(Dialect, &'static str, Value, u64)> {
+    use price::{
+        AUDIO_INPUT, AUDIO_OUTPUT, CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H, IMAGE_INPUT, IMAGE_OUTPUT, INPUT,
+        OUTPUT,
+    };
+    vec![
+        (
+            OpenaiChat,
+            "the prompt holds what was cached, the completion what was reasoned",
+            json!({"prompt_tokens": 2006, "completion_tokens": 300, "total_tokens": 2306,
+                "prompt_tokens_details": {"cached_tokens": 1920}, "completion_tokens_details": {"reasoning_tokens": 128}}),
+            86 * INPUT + 1920 * CACHE_READ + 300 * OUTPUT,
+        ),
+        (
+            OpenaiChat,
+            "audio is a part of both",
+            json!({"prompt_tokens": 120, "completion_tokens": 90, "total_tokens": 210,
+                "prompt_tokens_details": {"audio_tokens": 100, "text_tokens": 20},
+                "completion_tokens_details": {"audio_tokens": 70, "text_tokens": 20}}),
+            20 * INPUT + 100 * AUDIO_INPUT + 20 * OUTPUT + 70 * AUDIO_OUTPUT,
+        ),
+        (
+            OpenaiChat,
+            "OpenRouter's prompt holds cache writes too, its completion images",
+            json!({"prompt_tokens": 100, "completion_tokens": 40, "total_tokens": 140,
+                "prompt_tokens_details": {"cached_tokens": 50, "cache_write_tokens": 30},
+                "completion_tokens_details": {"reasoning_tokens": 25, "image_tokens": 10}}),
+            20 * INPUT + 50 * CACHE_READ + 30 * CACHE_WRITE + 30 * OUTPUT + 10 * IMAGE_OUTPUT,
+        ),
+        (
+            OpenaiChat,
+            "xAI's completion leaves out what was reasoned",
+            json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 35,
+                "completion_tokens_details": {"reasoning_tokens": 20}}),
+            10 * INPUT + 25 * OUTPUT,
+        ),
+        (
+            OpenaiResponses,
+            "as in chat completions",
+            json!({"input_tokens": 100, "input_tokens_details": {"cached_tokens": 60}, "output_tokens": 20,
+                "output_tokens_details": {"reasoning_tokens": 15}, "total_tokens": 120}),
+            40 * INPUT + 60 * CACHE_READ + 20 * OUTPUT,
+        ),
+        (
+            AnthropicMessages,
+            "the input leaves out what was cached; an hour costs more than five minutes",
+            json!({"input_tokens": 20, "cache_creation_input_tokens": 30, "cache_read_input_tokens": 50,
+                "cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20}, "output_tokens": 5}),
+            20 * INPUT + 50 * CACHE_READ + 10 * CACHE_WRITE + 20 * CACHE_WRITE_1H + 5 * OUTPUT,
+        ),
+        (
+            AnthropicMessages,
+            "the output holds what was thought",
+            json!({"input_tokens": 1, "output_tokens": 50, "output_tokens_details": {"thinking_tokens": 40}}),
+            INPUT + 50 * OUTPUT,
+        ),
+        (
+            GeminiGenerate,
+            "the prompt holds what was cached, the candidates leave out thoughts",
+            json!({"promptTokenCount": 100, "cachedContentTokenCount": 60, "candidatesTokenCount": 5,
+                "thoughtsTokenCount": 15, "totalTokenCount": 120}),
+            40 * INPUT + 60 * CACHE_READ + 20 * OUTPUT,
+        ),
+        (
+            GeminiGenerate,
+            "other media are parts of the counts",
+            json!({"promptTokenCount": 400, "candidatesTokenCount": 1300, "totalTokenCount": 1700,
+                "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 42}, {"modality": "IMAGE", "tokenCount": 258},
+                    {"modality": "AUDIO", "tokenCount": 100}],
+                "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1290}]}),
+            42 * INPUT + 258 * IMAGE_INPUT + 100 * AUDIO_INPUT + 10 * OUTPUT + 1290 * IMAGE_OUTPUT,
+        ),
+        (
+            BedrockConverse,
+            "the input leaves out what was cached",
+            json!({"inputTokens": 10, "cacheReadInputTokens": 60, "cacheWriteInputTokens": 30, "outputTokens": 20,
+                "totalTokens": 120}),
+            10 * INPUT + 60 * CACHE_READ + 30 * CACHE_WRITE + 20 * OUTPUT,
+        ),
+    ]
+}
+
+#[test]
+fn t12_the_record_costs_exactly_what_the_provider_charges() {
+    for (provider, rule, usage, bill) in bills() {
+        let mut answer: Value = serde_json::from_slice(&canonical::answer(provider)).unwrap();
+        answer[if provider == GeminiGenerate { "usageMetadata" } else { "usage" }] = usage;
+        let body = answer.to_string().into_bytes();
+        let record = provider.decode_response(&body).unwrap().usage.unwrap();
+        assert_eq!(cost(&record), bill, "{provider}: {rule}: {record:?}");
+        // A passing body is only looked at, and costs the same.
+        assert_eq!(inspect::response(provider, &body).unwrap().usage, Some(record), "{provider}: {rule}");
+        // Nothing is counted twice on the way to the client, whatever its counts hold and leave out.
+        for client in Dialect::ALL.into_iter().filter(|client| *client != provider) {
+            let told = response(provider, client, &body).unwrap();
+            let told = client.decode_response(&told).unwrap().usage.unwrap();
+            assert_eq!(
+                (told.input_total(), told.cache_read, told.output),
+                (record.input_total(), record.cache_read, record.output),
+                "{provider} to {client}: {rule}"
+            );
         }
     }
 }
