@@ -54,6 +54,14 @@ pub struct ModuleHeader {
     pub value: ModuleBuffer,
 }
 
+/// A header of Envoy, valid as [`EnvoyBuffer`] is.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct EnvoyHeader {
+    pub key: EnvoyBuffer,
+    pub value: EnvoyBuffer,
+}
+
 /// `envoy_dynamic_module_type_http_header_type`
 pub mod header_map {
     use super::c_int;
@@ -91,6 +99,13 @@ pub mod log_level {
     pub const WARN: c_int = 3;
     pub const ERROR: c_int = 4;
     pub const CRITICAL: c_int = 5;
+}
+
+/// `envoy_dynamic_module_type_http_callout_{init_,}result`
+pub mod callout {
+    use super::c_int;
+    pub const SENT: c_int = 0;
+    pub const ANSWERED: c_int = 0;
 }
 
 /// `envoy_dynamic_module_type_on_http_filter_{request,response}_headers_status`
@@ -155,6 +170,19 @@ unsafe extern "C" {
     pub fn envoy_dynamic_module_callback_http_get_buffer_limit(filter: FilterPtr) -> u64;
     pub fn envoy_dynamic_module_callback_http_set_buffer_limit(filter: FilterPtr, bytes: u64);
 
+    /// Answers a status of [`callout`].
+    pub fn envoy_dynamic_module_callback_http_filter_http_callout(
+        filter: FilterPtr,
+        id: *mut u64,
+        cluster: ModuleBuffer,
+        headers: *const ModuleHeader,
+        headers_size: usize,
+        body: ModuleBuffer,
+        timeout_ms: u64,
+    ) -> c_int;
+    pub fn envoy_dynamic_module_callback_http_filter_continue_decoding(filter: FilterPtr);
+    pub fn envoy_dynamic_module_callback_http_filter_continue_encoding(filter: FilterPtr);
+
     pub fn envoy_dynamic_module_callback_http_send_response(
         filter: FilterPtr,
         status: u32,
@@ -205,7 +233,21 @@ unsafe extern "C" {
         labels_size: usize,
         id: *mut usize,
     ) -> c_int;
+    pub fn envoy_dynamic_module_callback_http_filter_config_define_counter(
+        config: ConfigPtr,
+        name: ModuleBuffer,
+        labels: *const ModuleBuffer,
+        labels_size: usize,
+        id: *mut usize,
+    ) -> c_int;
     pub fn envoy_dynamic_module_callback_http_filter_record_histogram_value(
+        filter: FilterPtr,
+        id: usize,
+        values: *const ModuleBuffer,
+        values_size: usize,
+        value: u64,
+    ) -> c_int;
+    pub fn envoy_dynamic_module_callback_http_filter_increment_counter(
         filter: FilterPtr,
         id: usize,
         values: *const ModuleBuffer,

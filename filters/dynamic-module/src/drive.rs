@@ -5,11 +5,13 @@
 
 use std::borrow::Cow;
 
-use filter_core::{BodyFlow, BodyMode, Exchange, HeadersFlow, Host, LocalReply, Overflow};
+use filter_core::{
+    BodyFlow, BodyMode, CallAnswer, Callout, Direction, Exchange, HeadersFlow, Host, LocalReply, Overflow,
+};
 
 use crate::histograms::Histograms;
 use crate::native_host::NativeHost;
-use crate::stream::{Direction, Stream};
+use crate::stream::Stream;
 
 /// The phases of an exchange; see `filter-core` for the protocol. [`Exchange`] is the one that ships.
 pub trait Phases {
@@ -17,6 +19,9 @@ pub trait Phases {
     fn headers(&mut self, direction: Direction, host: &mut dyn Host, end: bool) -> HeadersFlow;
     /// A chunk of a body, or all of it, has arrived.
     fn body(&mut self, direction: Direction, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow;
+    /// A service was asked while a body was held; what it answered, if it did.
+    fn answered(&mut self, direction: Direction, host: &mut dyn Host, answer: Option<CallAnswer>)
+    -> BodyFlow;
     /// The held request body grew past its limit.
     fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply;
     /// The held response body grew past its limit.
@@ -38,6 +43,15 @@ impl Phases for Exchange {
             Direction::Request => self.request_body(host, body, end),
             Direction::Response => self.response_body(host, body, end),
         }
+    }
+
+    fn answered(
+        &mut self,
+        direction: Direction,
+        host: &mut dyn Host,
+        answer: Option<CallAnswer>,
+    ) -> BodyFlow {
+        Exchange::answered(self, host, direction, answer)
     }
 
     fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply {
@@ -88,6 +102,8 @@ pub enum Effect {
     AppendToBody(Vec<u8>),
     /// Answer the client.
     Reply(LocalReply),
+    /// Ask a service, and say what it answered with [`Driver::answered`].
+    Call(Callout),
 }
 
 /// What becomes of a body.
@@ -118,6 +134,8 @@ pub struct Driver {
     exchange: Box<dyn Phases>,
     request: Mode,
     response: Mode,
+    /// A service is being asked about this body.
+    asking: Option<Direction>,
     histograms: Histograms,
 }
 
@@ -133,23 +151,36 @@ impl std::fmt::Debug for Driver {
 impl Driver {
     /// A driver at the start of an exchange.
     pub fn new(exchange: Box<dyn Phases>, histograms: Histograms) -> Self {
-        Self { exchange, request: Mode::Skip, response: Mode::Skip, histograms }
+        Self { exchange, request: Mode::Skip, response: Mode::Skip, asking: None, histograms }
     }
 
     /// The request is over.
     pub fn complete(&mut self, stream: &Stream) {
-        self.exchange.complete(&mut NativeHost::finished(stream, self.histograms));
+        self.exchange.complete(&mut NativeHost::new(stream, self.histograms));
     }
 
     /// Lets everything pass from now on, unseen: the exchange has failed and the stream is being ended.
     pub fn disengage(&mut self) {
         self.request = Mode::Skip;
         self.response = Mode::Skip;
+        self.asking = None;
+    }
+
+    /// About which body a service is being asked.
+    pub fn asking(&self) -> Option<Direction> {
+        self.asking
+    }
+
+    /// The service asked last has answered, or, with `None`, has not.
+    pub fn answered(&mut self, stream: &Stream, answer: Option<CallAnswer>) -> Step {
+        let Some(direction) = self.asking.take() else { return go_on(Effect::None) };
+        let flow = self.exchange.answered(direction, &mut NativeHost::new(stream, self.histograms), answer);
+        self.finish(direction, flow, Effect::ReplaceBody)
     }
 
     /// Headers have arrived; `end` when neither body nor trailers follow.
     pub fn headers(&mut self, direction: Direction, stream: &Stream, end: bool) -> Step {
-        let mut host = NativeHost::new(stream);
+        let mut host = NativeHost::new(stream, self.histograms);
         let mode = match self.exchange.headers(direction, &mut host, end) {
             HeadersFlow::Reply(reply) => return self.answer(reply),
             HeadersFlow::Continue(BodyMode::Skip) => return go_on(Effect::None),
@@ -157,7 +188,7 @@ impl Driver {
         };
         if end {
             let flow = self.exchange.body(direction, &mut host, &[], true);
-            return self.finish(flow, Effect::ReplaceBody);
+            return self.finish(direction, flow, Effect::ReplaceBody);
         }
         *self.mode(direction) = mode.into();
         match mode {
@@ -177,7 +208,7 @@ impl Driver {
                     return go_on(Effect::None);
                 }
                 let flow = self.pass(direction, stream, &chunk, end);
-                return self.finish(flow, Effect::ReplaceChunk);
+                return self.finish(direction, flow, Effect::ReplaceChunk);
             }
             Mode::Whole { limit } => limit,
         };
@@ -188,7 +219,7 @@ impl Driver {
             return Step { flow: Flow::Hold, effect: Effect::None };
         }
         let flow = self.pass(direction, stream, &stream.body_so_far(direction), true);
-        self.finish(flow, Effect::ReplaceBody)
+        self.finish(direction, flow, Effect::ReplaceBody)
     }
 
     /// Trailers have arrived: the body is over.
@@ -199,7 +230,7 @@ impl Driver {
             Mode::Whole { .. } => (stream.body_so_far(direction), Effect::ReplaceBody),
         };
         let flow = self.pass(direction, stream, &body, true);
-        self.finish(flow, replace)
+        self.finish(direction, flow, replace)
     }
 
     fn mode(&mut self, direction: Direction) -> &mut Mode {
@@ -213,11 +244,11 @@ impl Driver {
         if end {
             *self.mode(direction) = Mode::Skip;
         }
-        self.exchange.body(direction, &mut NativeHost::new(stream), body, end)
+        self.exchange.body(direction, &mut NativeHost::new(stream, self.histograms), body, end)
     }
 
     fn overflow(&mut self, direction: Direction, stream: &Stream) -> Step {
-        let mut host = NativeHost::new(stream);
+        let mut host = NativeHost::new(stream, self.histograms);
         match direction {
             Direction::Request => {
                 let reply = self.exchange.request_overflow(&mut host);
@@ -237,11 +268,20 @@ impl Driver {
         }
     }
 
-    fn finish(&mut self, flow: BodyFlow, replace: impl FnOnce(Vec<u8>) -> Effect) -> Step {
+    fn finish(
+        &mut self,
+        direction: Direction,
+        flow: BodyFlow,
+        replace: impl FnOnce(Vec<u8>) -> Effect,
+    ) -> Step {
         match flow {
             BodyFlow::Keep => go_on(Effect::None),
             BodyFlow::Replace(bytes) => go_on(replace(bytes)),
             BodyFlow::Reply(reply) => self.answer(reply),
+            BodyFlow::Call(callout) => {
+                self.asking = Some(direction);
+                Step { flow: Flow::Hold, effect: Effect::Call(callout) }
+            }
         }
     }
 

@@ -11,9 +11,9 @@ use filter_core::{Labels, Metric};
 pub struct Histograms([Option<usize>; Metric::ALL.len()]);
 
 impl Histograms {
-    /// Defines every histogram; `define` has Envoy make one and gives its number.
-    pub fn define(define: impl Fn(&str, &[&str]) -> Option<usize>) -> Self {
-        Self(Metric::ALL.map(|metric| define(metric.name(), metric.labels())))
+    /// Defines every metric; `define` has Envoy make one and gives its number.
+    pub fn define(define: impl Fn(Metric) -> Option<usize>) -> Self {
+        Self(Metric::ALL.map(define))
     }
 
     /// The number of a histogram; `None` when Envoy refused to make it.

@@ -7,12 +7,12 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use filter_core::{FilterKind, Level, LocalReply, Plan};
+use filter_core::{CallAnswer, Direction, FilterKind, Level, LocalReply, Plan};
 
-use crate::abi::{self, ConfigPtr, EnvoyBuffer, FilterPtr};
+use crate::abi::{self, ConfigPtr, EnvoyBuffer, EnvoyHeader, FilterPtr};
 use crate::drive::{Driver, Effect, Flow, Phases, Step};
 use crate::histograms::Histograms;
-use crate::stream::{self, Direction, Stream};
+use crate::stream::{self, Stream};
 
 /// `%RESPONSE_CODE_DETAILS%` of an exchange that failed because of a bug in Weir.
 pub const PANIC_DETAILS: &str = "weir_panic";
@@ -82,8 +82,9 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
     match guard(|| Configuration::compile(name, json)) {
         Some(Ok(mut configuration)) => {
             // SAFETY: `envoy` is what Envoy passed to this hook.
-            configuration.histograms =
-                Histograms::define(|name, labels| unsafe { stream::define_histogram(envoy, name, labels) });
+            configuration.histograms = Histograms::define(|metric| unsafe {
+                stream::define_metric(envoy, metric.is_counter(), metric.name(), metric.labels())
+            });
             configuration.into_raw()
         }
         Some(Err(message)) => {
@@ -278,21 +279,45 @@ unsafe fn run(
 ) -> Flow {
     let driver = driver.cast_mut().cast::<Driver>();
     // SAFETY: this handle does not outlive the hook.
-    let mut stream = unsafe { Stream::new(filter) };
+    let stream = unsafe { Stream::new(filter) };
     let step = guard(|| {
         // SAFETY: `filter_new` made the pointer and Envoy runs one hook of a filter at a time. Hooks are entered
         // again only from calls that change a body or end the stream, and none is made in `decide`.
         decide(unsafe { &mut *driver }, &stream)
     });
+    // SAFETY: as above.
+    unsafe { perform(driver, stream, direction, step, replace_body) }
+}
+
+/// Carries out what the driver decided; `None` when it panicked.
+///
+/// # Safety
+/// `driver` is what Envoy passed to the running hook, whose stream this is.
+unsafe fn perform(
+    driver: *mut Driver,
+    mut stream: Stream,
+    direction: Direction,
+    mut step: Option<Step>,
+    replace_body: impl FnOnce(&mut Stream, &[u8]),
+) -> Flow {
+    // One who cannot be asked has not answered.
+    while let Some(Step { effect: Effect::Call(callout), .. }) = &step {
+        if stream.call(callout) {
+            return Flow::Hold;
+        }
+        // SAFETY: as in `run`; sending a request does not enter a hook.
+        step = guard(|| unsafe { &mut *driver }.answered(&stream, None));
+    }
     let Some(Step { flow, effect }) = step else {
-        // SAFETY: as above; the borrow in `decide` ended with the panic.
+        // SAFETY: as above; the borrow of whoever decided ended with the panic.
         unsafe { &mut *driver }.disengage();
         stream.reply(&failure());
         return Flow::Stop;
     };
     // From here on the driver is not touched.
     match effect {
-        Effect::None => {}
+        // Calls were made above.
+        Effect::None | Effect::Call(_) => {}
         Effect::AllowToHold(bytes) => stream.allow_to_hold(bytes),
         Effect::ReplaceChunk(bytes) => stream.replace_chunk(direction, &bytes),
         Effect::ReplaceBody(bytes) => replace_body(&mut stream, &bytes),
@@ -302,12 +327,76 @@ unsafe fn run(
     flow
 }
 
+/// A service has answered, or `result` says why not; headers and chunks are valid during the hook.
+///
+/// # Safety
+/// Called by Envoy: `filter` and `driver` are of this stream and alive, headers and chunks are as many as it says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_http_callout_done(
+    filter: FilterPtr,
+    driver: *const c_void,
+    _call: u64,
+    result: c_int,
+    headers: *const EnvoyHeader,
+    headers_size: usize,
+    chunks: *const EnvoyBuffer,
+    chunks_size: usize,
+) {
+    let driver = driver.cast_mut().cast::<Driver>();
+    // SAFETY: this handle does not outlive the hook.
+    let stream = unsafe { Stream::new(filter) };
+    // SAFETY: `filter_new` made the pointer and Envoy runs one hook of a filter at a time.
+    let Some(direction) = unsafe { &*driver }.asking() else { return };
+    let step = guard(|| {
+        let answer = if result == abi::callout::ANSWERED {
+            // SAFETY: Envoy keeps them readable during the hook.
+            unsafe { answer(list(headers, headers_size), list(chunks, chunks_size)) }
+        } else {
+            None
+        };
+        // SAFETY: as above.
+        unsafe { &mut *driver }.answered(&stream, answer)
+    });
+    // SAFETY: as above.
+    let flow = unsafe {
+        perform(driver, stream, direction, step, |stream, body| stream.replace_held(direction, body))
+    };
+    if flow == Flow::Continue {
+        // SAFETY: the stream was neither answered nor reset, so the filter is alive.
+        unsafe { Stream::new(filter) }.go_on(direction);
+    }
+}
+
+/// What a service answered; `None` without a status.
+///
+/// # Safety
+/// What headers and chunks point to is readable.
+unsafe fn answer(headers: &[EnvoyHeader], chunks: &[EnvoyBuffer]) -> Option<CallAnswer> {
+    // SAFETY: the caller's promise.
+    let status = headers.iter().find(|header| unsafe { bytes(&header.key) } == b":status")?;
+    // SAFETY: the caller's promise.
+    let status = std::str::from_utf8(unsafe { bytes(&status.value) }).ok()?.parse().ok()?;
+    // SAFETY: the caller's promise.
+    let body = chunks.iter().flat_map(|chunk| unsafe { bytes(chunk) }).copied().collect();
+    Some(CallAnswer { status, body })
+}
+
+/// # Safety
+/// `first` is null or the first of `size` readable values.
+unsafe fn list<'a, T>(first: *const T, size: usize) -> &'a [T] {
+    if first.is_null() || size == 0 {
+        return &[];
+    }
+    // SAFETY: the caller's promise.
+    unsafe { std::slice::from_raw_parts(first, size) }
+}
+
 /// The answer when an exchange panicked: what is half done must reach neither provider nor client. When
 /// response headers are already on their way to the client, Envoy resets the stream instead of sending it.
 fn failure() -> LocalReply {
     LocalReply {
         status: 500,
-        headers: vec![("content-type", "text/plain".to_owned())],
+        headers: vec![("content-type".into(), "text/plain".to_owned())],
         body: b"internal error in the gateway".to_vec(),
         details: PANIC_DETAILS,
     }
@@ -339,9 +428,6 @@ macro_rules! unused_hooks {
 }
 
 unused_hooks! {
-    envoy_dynamic_module_on_http_filter_http_callout_done(
-        FilterPtr, *const c_void, u64, c_int, *const c_void, usize, *const EnvoyBuffer, usize
-    );
     envoy_dynamic_module_on_http_filter_http_stream_headers(
         FilterPtr, *const c_void, u64, *const c_void, usize, bool
     );

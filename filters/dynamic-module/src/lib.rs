@@ -1,6 +1,6 @@
 //! Weir's filters as an Envoy dynamic module, `libweir.so`, for Envoy 1.40 (ABI `v0.2.0`).
 //!
-//! Envoy loads the file, asks for a filter by name (`llm`, `provider`, `usage`) and calls the exported
+//! Envoy loads the file, asks for a filter by name (`llm`, `guard`, `limit`, `provider`, `usage`) and calls the exported
 //! hooks for every stream. What the filters do is `filter-core`'s; here is only the way in and out:
 //!
 //! * [`abi`] declares the part of Envoy's C interface that is used.

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use filter_config::{ORDER_METADATA, ROUTE_ENDPOINTS, ROUTE_GROUPS, ROUTE_METADATA};
+use filter_config::{ORDER_METADATA, ROUTE_ENDPOINTS, ROUTE_GROUPS, ROUTE_LIMITS, ROUTE_METADATA};
 use filter_core::{Attribute, HeaderMap, Host, Labels, Level, Metric};
 
 use crate::abi;
@@ -15,13 +15,8 @@ use crate::stream::{self, Stream};
 pub struct NativeHost<'stream>(&'stream Stream, Histograms);
 
 impl<'stream> NativeHost<'stream> {
-    /// A host that reads and edits this stream.
-    pub fn new(stream: &'stream Stream) -> Self {
-        Self(stream, Histograms::default())
-    }
-
-    /// The host of a finished request: it can observe.
-    pub fn finished(stream: &'stream Stream, histograms: Histograms) -> Self {
+    /// A host that reads and edits this stream, and observes metrics of its filter's configuration.
+    pub fn new(stream: &'stream Stream, histograms: Histograms) -> Self {
         Self(stream, histograms)
     }
 }
@@ -54,6 +49,7 @@ impl Host for NativeHost<'_> {
             Attribute::ResponseCodeDetails => self.0.attribute(abi::attribute::RESPONSE_CODE_DETAILS),
             Attribute::RouteDefaultEndpoint => self.0.route_metadata(ROUTE_METADATA.0, ROUTE_METADATA.1),
             Attribute::RouteEndpoints => self.0.route_metadata(ROUTE_METADATA.0, ROUTE_ENDPOINTS),
+            Attribute::RouteLimits => self.0.route_metadata(ROUTE_METADATA.0, ROUTE_LIMITS),
             Attribute::RouteGroups => self.0.route_metadata(ROUTE_GROUPS.0, ROUTE_GROUPS.1),
         }
         .and_then(text)
@@ -76,9 +72,10 @@ impl Host for NativeHost<'_> {
     fn observe(&mut self, metric: Metric, labels: &Labels<'_>, value: u64) {
         let Some(histogram) = self.1.find(metric) else { return };
         if histograms::admit(metric, labels) {
-            self.0.record(histogram, labels.values(), value);
+            self.0.observe(metric.is_counter(), histogram, labels.values(), value);
         } else {
-            self.0.record(histogram, &vec!["other"; metric.labels().len()], value);
+            let others = vec!["other"; metric.labels().len()];
+            self.0.observe(metric.is_counter(), histogram, &others, value);
         }
     }
 
@@ -88,6 +85,10 @@ impl Host for NativeHost<'_> {
 
     fn share(&mut self, key: &str, value: &[u8]) {
         shared::set(key, value);
+    }
+
+    fn update_shared(&mut self, key: &str, change: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>) {
+        shared::update(key, change);
     }
 
     fn prefer(&mut self, clusters: &[String]) {

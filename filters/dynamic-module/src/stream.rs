@@ -4,32 +4,23 @@ use std::borrow::Cow;
 use std::ffi::c_int;
 use std::marker::PhantomData;
 
-use filter_core::{HeaderMap, Level, LocalReply};
+use filter_core::{Callout, Direction, HeaderMap, Level, LocalReply};
 
 use crate::abi::{self, EnvoyBuffer, ModuleBuffer, ModuleHeader};
 
-/// Which body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// From the client to the provider.
-    Request,
-    /// From the provider to the client.
-    Response,
+/// The chunk of the running body hook.
+fn received(direction: Direction) -> c_int {
+    match direction {
+        Direction::Request => abi::body::RECEIVED_REQUEST,
+        Direction::Response => abi::body::RECEIVED_RESPONSE,
+    }
 }
 
-impl Direction {
-    fn received(self) -> c_int {
-        match self {
-            Self::Request => abi::body::RECEIVED_REQUEST,
-            Self::Response => abi::body::RECEIVED_RESPONSE,
-        }
-    }
-
-    fn held(self) -> c_int {
-        match self {
-            Self::Request => abi::body::BUFFERED_REQUEST,
-            Self::Response => abi::body::BUFFERED_RESPONSE,
-        }
+/// What Envoy holds back of a body.
+fn held(direction: Direction) -> c_int {
+    match direction {
+        Direction::Request => abi::body::BUFFERED_REQUEST,
+        Direction::Response => abi::body::BUFFERED_RESPONSE,
     }
 }
 
@@ -165,44 +156,43 @@ impl Stream {
         }
     }
 
-    /// Adds a value to a histogram of [`crate::histograms`].
-    pub fn record(&self, histogram: usize, labels: &[&str], value: u64) {
+    /// Adds a value to a metric of [`crate::histograms`].
+    pub fn observe(&self, is_counter: bool, metric: usize, labels: &[&str], value: u64) {
         let labels: Vec<ModuleBuffer> =
             labels.iter().map(|label| ModuleBuffer::of(label.as_bytes())).collect();
         // SAFETY: the filter is valid (`new`); the labels outlive the call, in which Envoy copies them. It refuses what
         // does not match the definition, which leaves nothing to do.
         unsafe {
-            abi::envoy_dynamic_module_callback_http_filter_record_histogram_value(
-                self.filter,
-                histogram,
-                labels.as_ptr(),
-                labels.len(),
-                value,
-            );
+            let add = if is_counter {
+                abi::envoy_dynamic_module_callback_http_filter_increment_counter
+            } else {
+                abi::envoy_dynamic_module_callback_http_filter_record_histogram_value
+            };
+            add(self.filter, metric, labels.as_ptr(), labels.len(), value);
         }
     }
 
     /// The chunk of the running body hook.
     pub fn chunk(&self, direction: Direction) -> Cow<'_, [u8]> {
-        self.body(&[direction.received()])
+        self.body(&[received(direction)])
     }
 
     /// All of the body so far: what Envoy holds back and then the chunk of the running body hook.
     pub fn body_so_far(&self, direction: Direction) -> Cow<'_, [u8]> {
         if self.chunk_is_held(direction) {
-            self.body(&[direction.received()])
+            self.body(&[received(direction)])
         } else {
-            self.body(&[direction.held(), direction.received()])
+            self.body(&[held(direction), received(direction)])
         }
     }
 
     /// Number of bytes of [`Self::body_so_far`].
     pub fn length_so_far(&self, direction: Direction) -> usize {
-        let received = self.body_size(direction.received());
+        let received = self.body_size(received(direction));
         if self.chunk_is_held(direction) {
             received
         } else {
-            received.saturating_add(self.body_size(direction.held()))
+            received.saturating_add(self.body_size(held(direction)))
         }
     }
 
@@ -220,15 +210,15 @@ impl Stream {
 
     /// Puts `bytes` in place of the chunk of the running body hook.
     pub fn replace_chunk(&mut self, direction: Direction, bytes: &[u8]) {
-        self.drain(direction.received());
-        self.append(direction.received(), bytes);
+        self.drain(received(direction));
+        self.append(received(direction), bytes);
     }
 
     /// Puts `bytes` in place of everything held and received so far. For the body hook.
     pub fn replace_body(&mut self, direction: Direction, bytes: &[u8]) {
         // What replaces a held body is held for a moment, and by the router for retries.
         self.allow_to_hold(bytes.len());
-        self.drain(direction.held());
+        self.drain(held(direction));
         self.replace_chunk(direction, bytes);
     }
 
@@ -236,27 +226,56 @@ impl Stream {
     /// the trailers hook.
     pub fn replace_held(&mut self, direction: Direction, bytes: &[u8]) {
         self.allow_to_hold(bytes.len());
-        self.drain(direction.held());
+        self.drain(held(direction));
         self.append_held(direction, bytes);
     }
 
     /// Adds bytes to the body outside of the body hook.
     pub fn append_held(&mut self, direction: Direction, bytes: &[u8]) {
-        self.append(direction.held(), bytes);
+        self.append(held(direction), bytes);
+    }
+
+    /// Sends a request to a service; false when it cannot be sent. Otherwise
+    /// [`envoy_dynamic_module_on_http_filter_http_callout_done`](crate::hooks) is called later.
+    pub fn call(&mut self, callout: &Callout) -> bool {
+        let headers = headers(&callout.headers);
+        let mut id = 0;
+        // SAFETY: the filter is valid (`new`); cluster, headers and body outlive the call, in which Envoy copies them;
+        // `id` is writable.
+        let status = unsafe {
+            abi::envoy_dynamic_module_callback_http_filter_http_callout(
+                self.filter,
+                &raw mut id,
+                ModuleBuffer::of(callout.cluster.as_bytes()),
+                headers.as_ptr(),
+                headers.len(),
+                ModuleBuffer::of(&callout.body),
+                u64::from(callout.timeout_ms),
+            )
+        };
+        status == abi::callout::SENT
+    }
+
+    /// Lets the filter chain go on where a hook has held it. Outside of the hooks of that direction.
+    pub fn go_on(self, direction: Direction) {
+        // SAFETY: the filter is valid (`new`).
+        unsafe {
+            match direction {
+                Direction::Request => {
+                    abi::envoy_dynamic_module_callback_http_filter_continue_decoding(self.filter);
+                }
+                Direction::Response => {
+                    abi::envoy_dynamic_module_callback_http_filter_continue_encoding(self.filter);
+                }
+            }
+        }
     }
 
     /// Answers the client. Envoy adds `content-length`, does not show the answer to this filter, and destroys
     /// the filter soon after. In the response direction the answer takes the place of the upstream's, or, if
     /// headers of that are already on their way, the stream is reset.
     pub fn reply(self, reply: &LocalReply) {
-        let headers: Vec<ModuleHeader> = reply
-            .headers
-            .iter()
-            .map(|(name, value)| ModuleHeader {
-                key: ModuleBuffer::of(name.as_bytes()),
-                value: ModuleBuffer::of(value.as_bytes()),
-            })
-            .collect();
+        let headers = headers(&reply.headers);
         // SAFETY: the filter is valid (`new`); headers, body and details outlive the call, in which Envoy
         // copies them.
         unsafe {
@@ -364,22 +383,37 @@ impl Stream {
     }
 }
 
-/// Has Envoy make a histogram of a filter configuration; `None` when it refuses.
+/// Headers as Envoy takes them, valid as long as these live.
+fn headers(headers: &[(impl AsRef<str>, String)]) -> Vec<ModuleHeader> {
+    headers
+        .iter()
+        .map(|(name, value)| ModuleHeader {
+            key: ModuleBuffer::of(name.as_ref().as_bytes()),
+            value: ModuleBuffer::of(value.as_bytes()),
+        })
+        .collect()
+}
+
+/// Has Envoy make a metric of a filter configuration; `None` when it refuses.
 ///
 /// # Safety
 /// `config` is what Envoy passed to the `config_new` hook that is running.
-pub unsafe fn define_histogram(config: abi::ConfigPtr, name: &str, labels: &[&str]) -> Option<usize> {
+pub unsafe fn define_metric(
+    config: abi::ConfigPtr,
+    is_counter: bool,
+    name: &str,
+    labels: &[&str],
+) -> Option<usize> {
     let labels: Vec<ModuleBuffer> = labels.iter().map(|label| ModuleBuffer::of(label.as_bytes())).collect();
     let mut id = 0;
     // SAFETY: the caller's promise; name and labels outlive the call, in which Envoy copies them, and `id` is writable.
     let status = unsafe {
-        abi::envoy_dynamic_module_callback_http_filter_config_define_histogram(
-            config,
-            ModuleBuffer::of(name.as_bytes()),
-            labels.as_ptr(),
-            labels.len(),
-            &raw mut id,
-        )
+        let define = if is_counter {
+            abi::envoy_dynamic_module_callback_http_filter_config_define_counter
+        } else {
+            abi::envoy_dynamic_module_callback_http_filter_config_define_histogram
+        };
+        define(config, ModuleBuffer::of(name.as_bytes()), labels.as_ptr(), labels.len(), &raw mut id)
     };
     (status == 0).then_some(id)
 }

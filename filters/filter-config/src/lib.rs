@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | `llm` | HTTP connection manager, before the router | [`Llm`] |
 //! | `provider` | a cluster's upstream HTTP filters, before credentials and the codec | [`Provider`] |
+//! | `limit` | HTTP connection manager, behind `llm` or `usage` | [`Limit`] |
 //! | `guard` | HTTP connection manager, works alone; or a cluster's upstream HTTP filters, before `provider` | [`Guard`] |
 //! | `usage` | HTTP connection manager, works alone | [`UsageMeter`] |
 #![forbid(unsafe_code)]
@@ -16,6 +17,7 @@
 mod endpoint;
 mod error;
 mod guard;
+mod limit;
 mod llm;
 mod provider;
 mod request_policy;
@@ -28,8 +30,9 @@ pub use guard::{
     LengthCheck, LengthLimits, ModelArmor, OnFailure, OpenaiModeration, Pattern, Rejection, Rule, Scope,
     TextCheck, ValueMatch, Webhook,
 };
+pub use limit::{Descriptor, DescriptorEntry, Limit, LimitPolicy, LocalLimit, OnUnknownUsage, Reserve, Unit};
 pub use llm::{ConditionalTarget, Llm};
-pub use provider::{Credential, CredentialHeader, Health, Provider, Upstream, Variant};
+pub use provider::{CREDENTIAL_HEADERS, Credential, CredentialHeader, Health, Provider, Upstream, Variant};
 pub use request_policy::{Prompt, PromptCaching, PromptMessage, RequestPolicy};
 pub use usage::UsageMeter;
 
@@ -72,6 +75,14 @@ pub const PUBLISHED_FIELDS: [(&str, &str); 10] = [
 /// Namespace and key of the route metadata that names the clusters of a route with several: JSON, a list of groups in
 /// order of preference, each a list of names. The `llm` filter asks for another order while some of them cool down.
 pub const ROUTE_GROUPS: (&str, &str) = ("weir", "groups");
+
+/// Key of the route metadata, in the namespace of [`ROUTE_METADATA`], with the names of the [`LimitPolicy`]s that are for
+/// requests of the route: a JSON list, as text.
+pub const ROUTE_LIMITS: &str = "limits";
+
+/// Key of the filter state with what guards found, for access logs: a JSON list of objects with `guard`, `phase`,
+/// `action` and `matches`; never any text. Guards that found nothing are not in it.
+pub const GUARDS_STATE: &str = "weir.guards";
 
 /// Request header by which the wasm build asks for another order of clusters: base64 of a `google.protobuf.Value`, for
 /// Envoy's `header_to_metadata`, which removes it. Never from a client: the `llm` filter removes what comes in it.

@@ -45,6 +45,10 @@ pub struct Llm {
     /// [`PUBLISHED_FIELDS`](crate::PUBLISHED_FIELDS). What is not known is not published.
     #[serde(default)]
     pub publish_fields: bool,
+    /// Count the tokens of requests and read the most they ask for, as a `limit` filter behind this one needs to know to
+    /// reserve them. Costs as much as reading the request a second time.
+    #[serde(default)]
+    pub count_tokens: bool,
 }
 
 /// One way a virtual model can lead.
@@ -70,6 +74,7 @@ impl Default for Llm {
             virtual_models: BTreeMap::new(),
             route_endpoints: false,
             publish_fields: false,
+            count_tokens: false,
         }
     }
 }

@@ -33,6 +33,10 @@ pub struct Provider {
     /// Where the provider's credential comes from.
     #[serde(default)]
     pub credential: Credential,
+    /// Headers in which other providers get their credentials, in small letters: removed here like those that Weir
+    /// knows, because an earlier attempt may have added them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credential_headers: Vec<String>,
     /// Changes to requests.
     #[serde(default, skip_serializing_if = "RequestPolicy::is_empty")]
     pub policy: RequestPolicy,
@@ -43,6 +47,9 @@ pub struct Provider {
     /// When failures of the provider make it one to be asked after the others. Needs `cluster`.
     #[serde(default, skip_serializing_if = "Health::is_default")]
     pub health: Health,
+    /// A `guard` filter stands before this one on the cluster: it says how long a body is that passes untouched.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guarded: bool,
     /// Name of the header in which the model was published for routing, to be removed here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_header: Option<String>,
@@ -118,6 +125,10 @@ pub struct Upstream {
     /// How the provider departs from the format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<Variant>,
+    /// The region the provider is in, where the format names models by it: `us-east-1` in the ARNs of
+    /// `bedrock_rerank`, which needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// Field of the body as it is sent → value it always has, such as Bedrock's `guardrailConfig`. Wins over
     /// everything in [`RequestPolicy`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -134,6 +145,7 @@ impl Upstream {
             models: Vec::new(),
             except_models: Vec::new(),
             variant: None,
+            region: None,
             overrides: BTreeMap::new(),
         }
     }
@@ -147,6 +159,22 @@ pub enum Variant {
     /// (`anthropic_version: vertex-2023-10-16`), and no `anthropic-*` version header is sent.
     VertexAnthropic,
 }
+
+/// Request headers that carry a credential for some provider, or belong to one. None of them may reach a provider it
+/// was not meant for, be it the client's or one an earlier attempt added.
+pub const CREDENTIAL_HEADERS: [&str; 11] = [
+    "authorization",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "cookie",
+    "x-amz-date",
+    "x-amz-content-sha256",
+    "x-amz-security-token",
+    "x-goog-user-project",
+    "amz-sdk-invocation-id",
+    "amz-sdk-request",
+];
 
 /// Where a provider's credential comes from. In every case the filter first removes whatever
 /// credentials the request carries.
@@ -163,6 +191,21 @@ pub enum Credential {
         /// The provider's header.
         header: CredentialHeader,
     },
+    /// The client's own credential in a header of any name. Needs `keep_client_credential` too.
+    ClientIn {
+        /// The header, in small letters.
+        header: String,
+        /// What stands before the credential there, such as `Bearer `.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        prefix: String,
+    },
+}
+
+impl Credential {
+    /// Whether it is the client's own.
+    pub fn is_clients(&self) -> bool {
+        matches!(self, Self::Client { .. } | Self::ClientIn { .. })
+    }
 }
 
 /// The header a provider reads its key from.
@@ -199,6 +242,9 @@ impl Provider {
             return Err(invalid("speaks", "name at least one endpoint the provider offers"));
         }
         for (index, upstream) in config.speaks.iter().enumerate() {
+            if upstream.endpoint == Endpoint::BedrockRerank && upstream.region.is_none() {
+                return Err(invalid(&format!("speaks[{index}].region"), "`bedrock_rerank` needs it"));
+            }
             for (field, path) in [("path", &upstream.path), ("stream_path", &upstream.stream_path)] {
                 if path.as_ref().is_some_and(|path| !path.starts_with('/')) {
                     return Err(invalid(&format!("speaks[{index}].{field}"), "must begin with `/`"));
@@ -250,6 +296,9 @@ mod tests {
         assert!(
             message(r#"{"name":"x","speaks":[{"endpoint":"openai_chat","path":"v1"}]}"#)
                 .contains("speaks[0].path")
+        );
+        assert!(
+            message(r#"{"name":"x","speaks":[{"endpoint":"bedrock_rerank"}]}"#).contains("speaks[0].region")
         );
         assert!(
             message(r#"{"name":"x","speaks":[{"endpoint":"openai_chat"}],"model_aliases":{"a**":"b"}}"#)

@@ -108,8 +108,8 @@ pub(crate) fn dialect(endpoint: Endpoint) -> Option<Dialect> {
     }
 }
 
-/// The dialect in which errors at an endpoint are written.
-pub(crate) fn error_dialect(endpoint: Endpoint) -> Dialect {
+/// The chat dialect of the API an endpoint belongs to: its headers, and for most its errors, are the same.
+pub(crate) fn family(endpoint: Endpoint) -> Dialect {
     dialect(endpoint).unwrap_or(match endpoint {
         Endpoint::AnthropicCountTokens => Dialect::AnthropicMessages,
         Endpoint::GeminiEmbedContent

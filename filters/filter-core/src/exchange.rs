@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::guard::{GuardExchange, GuardPlan};
+use crate::limit::{LimitExchange, LimitPlan};
 use crate::llm::{LlmExchange, LlmPlan};
 use crate::provider::{ProviderExchange, ProviderPlan};
 use crate::usage::{UsageExchange, UsagePlan};
-use crate::{BodyFlow, HeadersFlow, Host, LocalReply, Overflow};
+use crate::{BodyFlow, CallAnswer, Direction, HeadersFlow, Host, LocalReply, Overflow};
 
 /// The state of one request in one filter. See the crate documentation for how to drive it.
 #[derive(Debug)]
@@ -14,6 +16,8 @@ pub struct Exchange(Kind);
 #[derive(Debug)]
 enum Kind {
     Llm(LlmExchange),
+    Guard(Box<GuardExchange>),
+    Limit(LimitExchange),
     Provider(ProviderExchange),
     Usage(UsageExchange),
 }
@@ -23,6 +27,8 @@ macro_rules! dispatch {
     ($self:ident, $exchange:ident => $call:expr) => {
         match &mut $self.0 {
             Kind::Llm($exchange) => $call,
+            Kind::Guard($exchange) => $call,
+            Kind::Limit($exchange) => $call,
             Kind::Provider($exchange) => $call,
             Kind::Usage($exchange) => $call,
         }
@@ -32,6 +38,14 @@ macro_rules! dispatch {
 impl Exchange {
     pub(crate) fn llm(plan: Arc<LlmPlan>) -> Self {
         Self(Kind::Llm(LlmExchange::new(plan)))
+    }
+
+    pub(crate) fn guard(plan: Arc<GuardPlan>) -> Self {
+        Self(Kind::Guard(Box::new(GuardExchange::new(plan))))
+    }
+
+    pub(crate) fn limit(plan: Arc<LimitPlan>) -> Self {
+        Self(Kind::Limit(LimitExchange::new(plan)))
     }
 
     pub(crate) fn provider(plan: Arc<ProviderPlan>) -> Self {
@@ -72,13 +86,30 @@ impl Exchange {
         dispatch!(self, exchange => exchange.response_overflow(host))
     }
 
+    /// The service asked with [`BodyFlow::Call`] has answered, or, with `None`, has not: there is no such cluster, no
+    /// connection, or it took too long. Headers and body of `direction` are still held, as when it was asked; `Keep`
+    /// lets the body go on as it came.
+    pub fn answered(
+        &mut self,
+        host: &mut dyn Host,
+        direction: Direction,
+        answer: Option<CallAnswer>,
+    ) -> BodyFlow {
+        match &mut self.0 {
+            Kind::Guard(exchange) => exchange.answered(host, direction, answer),
+            // They ask nobody.
+            Kind::Llm(_) | Kind::Limit(_) | Kind::Provider(_) | Kind::Usage(_) => BodyFlow::Keep,
+        }
+    }
+
     /// The request is over: it was answered, or the client went away. Headers cannot be read any more. Downstream
     /// filters only; at most once.
     pub fn complete(&mut self, host: &mut dyn Host) {
         match &mut self.0 {
             Kind::Llm(exchange) => exchange.complete(host),
+            Kind::Limit(exchange) => exchange.complete(host),
             Kind::Usage(exchange) => exchange.complete(host),
-            Kind::Provider(_) => {}
+            Kind::Guard(_) | Kind::Provider(_) => {}
         }
     }
 }

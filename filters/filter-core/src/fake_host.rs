@@ -4,12 +4,12 @@
 //! request (the downstream filter, each attempt's upstream filter) share their [`SharedState`].
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use crate::{
-    Attribute, BodyFlow, BodyMode, Exchange, HeaderMap, HeadersFlow, Host, Labels, Level, LocalReply, Metric,
-    Overflow, Plan,
+    Attribute, BodyFlow, BodyMode, CallAnswer, Callout, Direction, Exchange, HeaderMap, HeadersFlow, Host,
+    Labels, Level, LocalReply, Metric, Overflow, Plan,
 };
 
 /// What filters of one request publish to each other.
@@ -85,6 +85,13 @@ impl Host for FakeHost {
         self.shared.borrow_mut().insert(key.to_owned(), value.to_vec());
     }
 
+    fn update_shared(&mut self, key: &str, change: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>) {
+        let mut shared = self.shared.borrow_mut();
+        if let Some(new) = change(shared.get(key).map(Vec::as_slice)) {
+            shared.insert(key.to_owned(), new);
+        }
+    }
+
     fn prefer(&mut self, clusters: &[String]) {
         self.preferred = Some(clusters.to_vec());
     }
@@ -108,6 +115,10 @@ pub enum Passed {
 pub struct FakeStream {
     /// The host, to look at headers and state.
     pub host: FakeHost,
+    /// What services answer, in order; `None` for none. What they were asked is in `asked`.
+    pub answers: VecDeque<Option<CallAnswer>>,
+    /// What services were asked.
+    pub asked: Vec<Callout>,
     exchange: Exchange,
 }
 
@@ -115,7 +126,7 @@ impl FakeStream {
     /// A stream of `plan` that shares `state` with the request's other filters.
     pub fn start(plan: &Plan, state: &SharedState) -> Self {
         let host = FakeHost { state: Rc::clone(state), now_ms: 1_700_000_000_000, ..FakeHost::default() };
-        Self { host, exchange: plan.start() }
+        Self { host, answers: VecDeque::new(), asked: Vec::new(), exchange: plan.start() }
     }
 
     /// Passes a request through, its body in these chunks.
@@ -138,6 +149,11 @@ impl FakeStream {
         }
     }
 
+    /// Ends the request.
+    pub fn complete(&mut self) {
+        self.exchange.complete(&mut self.host);
+    }
+
     fn body(&mut self, direction: Direction, mode: BodyMode, chunks: &[&[u8]]) -> Passed {
         let whole = chunks.concat();
         match mode {
@@ -153,6 +169,7 @@ impl FakeStream {
                 BodyFlow::Keep => Passed::On(whole),
                 BodyFlow::Replace(body) => Passed::On(body),
                 BodyFlow::Reply(reply) => Passed::Replied(reply),
+                BodyFlow::Call(_) => Passed::On(whole),
             },
             BodyMode::Chunks => {
                 let mut out = Vec::new();
@@ -161,6 +178,7 @@ impl FakeStream {
                         BodyFlow::Keep => out.extend_from_slice(chunk),
                         BodyFlow::Replace(bytes) => out.extend_from_slice(&bytes),
                         BodyFlow::Reply(reply) => return Passed::Replied(reply),
+                        BodyFlow::Call(_) => {}
                     }
                 }
                 Passed::On(out)
@@ -169,17 +187,17 @@ impl FakeStream {
     }
 
     fn call(&mut self, direction: Direction, bytes: &[u8], end: bool) -> BodyFlow {
-        match direction {
+        let mut flow = match direction {
             Direction::Request => self.exchange.request_body(&mut self.host, bytes, end),
             Direction::Response => self.exchange.response_body(&mut self.host, bytes, end),
+        };
+        while let BodyFlow::Call(callout) = flow {
+            self.asked.push(callout);
+            let answer = self.answers.pop_front().flatten();
+            flow = self.exchange.answered(&mut self.host, direction, answer);
         }
+        flow
     }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Direction {
-    Request,
-    Response,
 }
 
 fn owned(headers: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -1,5 +1,7 @@
 //! What a phase answers, for the adapter to perform.
 
+use std::borrow::Cow;
+
 /// Answer of a headers phase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeadersFlow {
@@ -32,6 +34,40 @@ pub enum BodyFlow {
     Replace(Vec<u8>),
     /// Answer the client with this (request direction only); the exchange is over.
     Reply(LocalReply),
+    /// In [`BodyMode::Whole`]: keep holding headers and body, ask a service, and say what it answered in
+    /// [`Exchange::answered`](crate::Exchange::answered).
+    Call(Callout),
+}
+
+/// A question to a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Callout {
+    /// Envoy's cluster.
+    pub cluster: String,
+    /// Headers, with `:method`, `:path` and `:authority`.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// How long the answer may take, in milliseconds.
+    pub timeout_ms: u32,
+}
+
+/// What a service answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Which way bytes travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Direction {
+    /// From the client to the provider.
+    Request,
+    /// From the provider to the client.
+    Response,
 }
 
 /// Answer when a held response grew past its limit.
@@ -49,7 +85,7 @@ pub struct LocalReply {
     /// HTTP status.
     pub status: u16,
     /// Headers beside `content-length`, lower-case names.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(Cow<'static, str>, String)>,
     /// The body.
     pub body: Vec<u8>,
     /// For Envoy's `%RESPONSE_CODE_DETAILS%`: a word without spaces, such as `weir_bad_request`.

@@ -6,10 +6,10 @@
 
 use filter_config::Endpoint;
 use llm_dialects::hub::{ApiError, ErrorKind};
-use llm_dialects::{Dialect, Error, inspect};
+use llm_dialects::{Error, inspect};
 
-use crate::endpoints;
-use crate::record::{RECORD_STATE, Record, Traits};
+use crate::error_form::ErrorForm;
+use crate::record::{Published, RECORD_STATE, Record, Traits};
 use crate::{HeaderMap, Host};
 
 /// State key of the client's credential, present only when the `llm` filter is told to keep it.
@@ -78,9 +78,9 @@ impl Handoff {
         host.publish(RECORD_STATE, &record.to_json());
     }
 
-    /// The dialect in which the client is told of errors.
-    pub(crate) fn error_dialect(&self) -> Dialect {
-        endpoints::error_dialect(self.client)
+    /// How the client is told of errors.
+    pub(crate) fn error_form(&self) -> ErrorForm {
+        ErrorForm::of(self.client)
     }
 
     /// Why no provider can serve the request: what is wrong with it, or that it names no model.
@@ -97,20 +97,19 @@ impl Handoff {
     /// The hand-off of this request; `None` when the `llm` filter did not take it for an LLM request.
     pub(crate) fn read(host: &dyn Host) -> Option<Self> {
         let bytes = host.state(RECORD_STATE)?;
-        let record: Record<'_> = serde_json::from_slice(&bytes).ok()?;
-        let message = || record.error.as_deref().unwrap_or_default().to_owned();
+        let record = Published::read(&bytes)?;
+        let message = record.error.unwrap_or_default();
         Some(Self {
-            client: Endpoint::from_name(record.client.as_deref()?)?,
+            client: Endpoint::from_name(&record.client)?,
             started_ms: record.started_ms.unwrap_or_default(),
             traits: record.traits,
-            path: record.path.as_deref().unwrap_or_default().to_owned(),
+            path: record.path.into_owned(),
             stream: record.stream,
-            model: record.model.as_deref().unwrap_or_default().to_owned(),
-            body_bytes: record.request_bytes.unwrap_or_default(),
+            model: record.model.unwrap_or_default().into_owned(),
+            body_bytes: record.request_bytes,
             invalid: record
                 .invalid
-                .as_deref()
-                .map(|field| Invalid { field: field.to_owned(), message: message() }),
+                .map(|field| Invalid { field: field.into_owned(), message: message.into_owned() }),
         })
     }
 }

@@ -30,12 +30,15 @@ pub trait Host {
     fn publish(&mut self, key: &str, value: &[u8]);
     /// Makes Envoy choose the route again, after a header that routes match was changed. Downstream only.
     fn reroute(&mut self);
-    /// Adds a value to a histogram. Only when the exchange is over ([`crate::Exchange::complete`]).
+    /// Adds a value to a metric.
     fn observe(&mut self, metric: Metric, labels: &Labels<'_>, value: u64);
     /// Bytes that any filter of any worker of this Envoy has shared under `key`.
     fn shared(&self, key: &str) -> Option<Vec<u8>>;
     /// Shares bytes with all filters of all workers of this Envoy. The last write counts.
     fn share(&mut self, key: &str, value: &[u8]);
+    /// Changes what is shared under `key`, with no other worker's change in between: `change` is given what is there, and
+    /// gives what is to be there, or `None` to leave it. It may be called several times; the last call counts.
+    fn update_shared(&mut self, key: &str, change: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>);
     /// Makes Envoy try the clusters of this request in this order, one for each attempt, and chooses the route again.
     /// Downstream only.
     fn prefer(&mut self, clusters: &[String]);
@@ -64,6 +67,9 @@ pub enum Attribute {
     RouteDefaultEndpoint,
     /// The string in the selected route's metadata at [`filter_config::ROUTE_GROUPS`].
     RouteGroups,
+    /// The string in the selected route's metadata at [`filter_config::ROUTE_LIMITS`], in the namespace of
+    /// [`filter_config::ROUTE_METADATA`].
+    RouteLimits,
     /// The string in the selected route's metadata at [`filter_config::ROUTE_ENDPOINTS`], in the namespace of
     /// [`filter_config::ROUTE_METADATA`].
     RouteEndpoints,

@@ -14,6 +14,8 @@
 //!      `end: true` and all of it. More than `limit` bytes → the overflow call instead
 //!      ([`Exchange::request_overflow`], [`Exchange::response_overflow`]).
 //! 3. The same for the response. An upstream filter is started afresh for every attempt.
+//!    A call with a whole body may be answered with a question to a service ([`BodyFlow::Call`]); everything stays held
+//!    until [`Exchange::answered`] has been called.
 //! 4. [`Exchange::complete`], downstream only, when the request is over, however it ended.
 //!
 //! Reads and header edits go through [`Host`] during a call; everything that resumes, replies or changes a
@@ -26,6 +28,7 @@
 
 mod cooldown;
 mod endpoints;
+mod error_form;
 mod exchange;
 mod failover;
 #[cfg(any(test, feature = "fake-host"))]
@@ -33,9 +36,11 @@ pub mod fake_host;
 mod fields;
 mod flow;
 mod frames;
+mod guard;
 mod handoff;
 mod health;
 mod host;
+mod limit;
 mod llm;
 mod metrics;
 mod multipart;
@@ -48,8 +53,8 @@ mod virtual_model;
 mod watched;
 
 pub use exchange::Exchange;
-pub use flow::{BodyFlow, BodyMode, HeadersFlow, LocalReply, Overflow};
+pub use flow::{BodyFlow, BodyMode, CallAnswer, Callout, Direction, HeadersFlow, LocalReply, Overflow};
 pub use host::{Attribute, HeaderMap, Host, Level};
 pub use metrics::{Labels, Metric};
 pub use plan::{FilterKind, Plan};
-pub use record::{Outcome, RECORD_STATE, Record};
+pub use record::{Outcome, RECORD_STATE, Record, RecordedUsage, Traits};

@@ -5,18 +5,28 @@ use std::sync::Arc;
 
 use filter_config::{Endpoint, Llm, ORDER_HEADER};
 use llm_dialects::hub::{ApiError, ErrorKind};
-use llm_dialects::{Dialect, Error, bedrock, inspect, signature};
+use llm_dialects::{Error, inspect, output_limit, signature};
 
 use crate::endpoints::{self, Endpoints, Found};
+use crate::error_form::ErrorForm;
 use crate::failover::{self, Failover};
 use crate::handoff::{Handoff, Invalid, keep_credential, too_large};
-use crate::record::{Outcome, RECORD_STATE, Record, Traits};
+use crate::provider::is_json;
+use crate::record::{Outcome, Published, RECORD_STATE, Record, Traits};
 use crate::virtual_model::{Asked, VirtualModels};
 use crate::{Attribute, BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, LocalReply, Overflow};
-use crate::{cooldown, metrics, multipart};
+use crate::{cooldown, guard, metrics, multipart, tokens};
 
 /// Headers of a provider's error that clients act on.
-const ERROR_HEADERS: [&str; 4] = ["retry-after", "retry-after-ms", "request-id", "x-request-id"];
+const ERROR_HEADERS: [&str; 7] = [
+    "retry-after",
+    "retry-after-ms",
+    "request-id",
+    "x-request-id",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+];
 
 /// Compiled configuration of the filter.
 #[derive(Debug)]
@@ -115,7 +125,7 @@ impl LlmExchange {
     }
 
     pub(crate) fn response_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
-        let Some(client) = self.error_dialect() else {
+        let Some(client) = self.error_form() else {
             return HeadersFlow::Continue(BodyMode::Skip);
         };
         let status =
@@ -128,9 +138,7 @@ impl LlmExchange {
             return HeadersFlow::Continue(BodyMode::Skip);
         }
         let failover = Failover::of(host);
-        let is_json = host
-            .header(HeaderMap::Response, "content-type")
-            .is_some_and(|value| value.starts_with("application/json"));
+        let is_json = host.header(HeaderMap::Response, "content-type").is_some_and(|value| is_json(&value));
         if is_json && !end {
             if let Some(of_client) = failover::client_status(host, status) {
                 self.status = of_client;
@@ -141,6 +149,14 @@ impl LlmExchange {
             }
             return HeadersFlow::Continue(BodyMode::Skip);
         }
+        if !end && guard::has_answered(host) {
+            // As its configuration says, word by word.
+            if let Some(of_client) = failover::client_status(host, status) {
+                self.status = of_client;
+                host.set_header(HeaderMap::Response, ":status", &of_client.to_string());
+            }
+            return HeadersFlow::Continue(BodyMode::Skip);
+        }
         // Either Envoy made this answer, or the provider sent an error without a body.
         let details = host.attribute(Attribute::ResponseCodeDetails).unwrap_or_default();
         let error = self.explain(status, &details);
@@ -148,23 +164,24 @@ impl LlmExchange {
         if let Some(failover) = failover {
             failover.tell(host);
         }
-        let status = client.error_status(&error);
+        let status = client.status(&error);
         if end {
             self.replied = true;
             let mut answer = error_reply(client, &error, "weir_upstream_error");
             // A reply starts without headers: when to come back, and what to ask support about, come along.
             let kept = ERROR_HEADERS
                 .iter()
-                .filter_map(|&name| Some((name, host.header(HeaderMap::Response, name)?)));
+                .filter_map(|&name| Some((name.into(), host.header(HeaderMap::Response, name)?)));
             answer.headers.extend(kept);
-            answer.headers.extend(failover.into_iter().flat_map(Failover::headers));
+            let told = failover.into_iter().flat_map(Failover::headers);
+            answer.headers.extend(told.map(|(name, value)| (name.into(), value)));
             return HeadersFlow::Reply(answer);
         }
-        let body = client.encode_error(&error);
+        let body = client.encode(&error);
         host.set_header(HeaderMap::Response, ":status", &status.to_string());
         host.set_header(HeaderMap::Response, "content-type", "application/json");
         host.set_header(HeaderMap::Response, "content-length", &body.len().to_string());
-        if let Some((name, value)) = kind_header(client, &error) {
+        if let Some((name, value)) = client.kind_header(&error) {
             host.set_header(HeaderMap::Response, name, value);
         }
         self.replacement = Some(body);
@@ -186,9 +203,9 @@ impl LlmExchange {
         }
     }
 
-    /// The dialect in which the client is told of errors; `None` when the request is no LLM request.
-    fn error_dialect(&self) -> Option<Dialect> {
-        self.called.as_ref().map(|called| endpoints::error_dialect(called.endpoint))
+    /// How the client is told of errors; `None` when the request is no LLM request.
+    fn error_form(&self) -> Option<ErrorForm> {
+        self.called.as_ref().map(|called| ErrorForm::of(called.endpoint))
     }
 
     fn recognise(&mut self, host: &dyn Host) -> Option<Found> {
@@ -276,7 +293,15 @@ impl LlmExchange {
             }
             _ => self.drop_claimed_model(host),
         }
+        let size = if self.plan.config.count_tokens {
+            size(called.endpoint, &facts.model, body)
+        } else {
+            Size::default()
+        };
         let traits = Traits {
+            input_tokens: size.input,
+            max_output: size.output,
+            output_cap: None,
             json_array: self.json_array,
             include_usage: facts.include_usage,
             foreign_signature: facts.foreign_signature,
@@ -313,7 +338,7 @@ impl LlmExchange {
             message: format!("No condition of the virtual model `{model}` holds for this request."),
         };
         self.record_failure(host, &error, "");
-        let client = self.error_dialect().unwrap_or(Dialect::OpenaiChat);
+        let client = self.error_form().unwrap_or(ErrorForm::of(Endpoint::OpenaiChat));
         error_reply(client, &error, "weir_no_virtual_target")
     }
 
@@ -337,7 +362,7 @@ impl LlmExchange {
             ..Record::default()
         };
         host.publish(RECORD_STATE, &record.to_json());
-        let client = self.error_dialect().unwrap_or(Dialect::OpenaiChat);
+        let client = self.error_form().unwrap_or(ErrorForm::of(Endpoint::OpenaiChat));
         error_reply(client, &error, "weir_request_too_large")
     }
 
@@ -382,6 +407,19 @@ impl LlmExchange {
                 Some("no_healthy_provider"),
                 "No provider for this request is available at the moment.".to_owned(),
             ),
+            // Envoy's own filter, which asks a rate limit service.
+            "request_rate_limited" => (
+                429,
+                ErrorKind::RateLimit,
+                Some("rate_limit_exceeded"),
+                "A limit on requests, tokens or costs is used up; try again later.".to_owned(),
+            ),
+            "rate_limiter_error" => (
+                500,
+                ErrorKind::Internal,
+                Some("rate_limit_unavailable"),
+                "The rate limit service of this gateway cannot be asked.".to_owned(),
+            ),
             "request_payload_too_large" => {
                 return ApiError {
                     message: "The request body is larger than Envoy's buffer limit for this route."
@@ -419,6 +457,7 @@ impl LlmExchange {
             .unwrap_or_default();
         let ours =
             matches!(error.kind, ErrorKind::InvalidRequest | ErrorKind::NotFound | ErrorKind::TooLarge);
+        let ours = ours || details == "request_rate_limited";
         record.outcome = if ours && details != "via_upstream" { Outcome::Refused } else { Outcome::Failed };
         // What is wrong with a request says more than where Envoy stopped.
         let invalid = self.handoff.as_ref().is_some_and(|handoff| handoff.fault().is_some());
@@ -431,7 +470,7 @@ impl LlmExchange {
 /// Observes what the record of the request says.
 pub(crate) fn observe_record(host: &mut dyn Host, status: u16) {
     let Some(json) = host.state(RECORD_STATE) else { return };
-    let Ok(record) = serde_json::from_slice::<Record<'_>>(&json) else { return };
+    let Some(record) = Published::read(&json) else { return };
     let now = host.now_ms();
     metrics::observe(host, &record, now, &status.to_string());
 }
@@ -443,6 +482,26 @@ struct Facts {
     stream: bool,
     include_usage: bool,
     foreign_signature: bool,
+}
+
+/// How large a request is.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    /// Tokens of its input.
+    input: Option<u64>,
+    /// Most tokens of output it asks for, all answers together.
+    output: Option<u64>,
+}
+
+/// Counts what a request asks for. What cannot be read is for the provider filter to refuse.
+fn size(endpoint: Endpoint, model: &str, body: &[u8]) -> Size {
+    let Some(dialect) = endpoints::dialect(endpoint) else { return Size::default() };
+    let asked = output_limit::get(dialect, body).ok();
+    let request = dialect.decode_request(body).ok();
+    Size {
+        input: request.map(|request| tokens::of_request(model, &request)),
+        output: asked.and_then(|asked| asked.tokens.map(|tokens| tokens.saturating_mul(asked.answers))),
+    }
 }
 
 /// Reads the facts of a body.
@@ -472,21 +531,21 @@ fn facts(host: &dyn Host, called: &Found, body: &[u8]) -> Result<Facts, Error> {
     Ok(facts)
 }
 
-/// An error as a reply to a client of this dialect.
-pub(crate) fn error_reply(client: Dialect, error: &ApiError, details: &'static str) -> LocalReply {
-    let mut reply = reply(client.error_status(error), client.encode_error(error), details);
-    reply.headers.extend(kind_header(client, error).map(|(name, value)| (name, value.to_owned())));
+/// An error as a reply to a client that is told of errors in this form.
+pub(crate) fn error_reply(client: ErrorForm, error: &ApiError, details: &'static str) -> LocalReply {
+    let mut reply = reply(client.status(error), client.encode(error), details);
+    reply.headers.extend(client.kind_header(error).map(|(name, value)| (name.into(), value.to_owned())));
     reply
-}
-
-/// The header in which a dialect names the kind of an error, beside its body.
-pub(crate) fn kind_header(client: Dialect, error: &ApiError) -> Option<(&'static str, &'static str)> {
-    (client == Dialect::BedrockConverse).then(|| ("x-amzn-errortype", bedrock::error_type(error)))
 }
 
 /// A JSON error as a reply.
 pub(crate) fn reply(status: u16, body: Vec<u8>, details: &'static str) -> LocalReply {
-    LocalReply { status, headers: vec![("content-type", "application/json".to_owned())], body, details }
+    LocalReply {
+        status,
+        headers: vec![("content-type".into(), "application/json".to_owned())],
+        body,
+        details,
+    }
 }
 
 /// A model name as a header value: what no header may hold is percent-encoded, so that a route never

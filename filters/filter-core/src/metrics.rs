@@ -7,9 +7,9 @@
 use filter_config::Endpoint;
 
 use crate::Host;
-use crate::record::{Outcome, Record};
+use crate::record::{Outcome, Published};
 
-/// A histogram. Envoy's hold whole numbers, hence the units.
+/// A metric: histograms, and one counter. Envoy's hold whole numbers, hence the units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Metric {
     /// `gen_ai.client.token.usage`, in tokens; label `gen_ai.token.type`.
@@ -20,12 +20,27 @@ pub enum Metric {
     TimeToFirstToken,
     /// `gen_ai.server.time_per_output_token`, after the first, in microseconds.
     TimePerOutputToken,
+    /// `weir.guard.checks`, a counter: what guards made of requests and answers.
+    GuardChecks,
+    /// `weir.limit.decisions`, a counter: what limits did beside letting pass.
+    LimitDecisions,
 }
 
 impl Metric {
     /// Every metric.
-    pub const ALL: [Self; 4] =
-        [Self::TokenUsage, Self::RequestDuration, Self::TimeToFirstToken, Self::TimePerOutputToken];
+    pub const ALL: [Self; 6] = [
+        Self::TokenUsage,
+        Self::RequestDuration,
+        Self::TimeToFirstToken,
+        Self::TimePerOutputToken,
+        Self::GuardChecks,
+        Self::LimitDecisions,
+    ];
+
+    /// It is a counter, not a histogram.
+    pub fn is_counter(self) -> bool {
+        matches!(self, Self::GuardChecks | Self::LimitDecisions)
+    }
 
     /// The name by the conventions.
     pub fn name(self) -> &'static str {
@@ -34,6 +49,8 @@ impl Metric {
             Self::RequestDuration => "gen_ai.server.request.duration",
             Self::TimeToFirstToken => "gen_ai.server.time_to_first_token",
             Self::TimePerOutputToken => "gen_ai.server.time_per_output_token",
+            Self::GuardChecks => "weir.guard.checks",
+            Self::LimitDecisions => "weir.limit.decisions",
         }
     }
 
@@ -60,6 +77,8 @@ impl Metric {
                 "gen_ai.request.model",
                 "gen_ai.response.model",
             ],
+            Self::GuardChecks => &["weir.guard", "weir.phase", "weir.action"],
+            Self::LimitDecisions => &["weir.unit", "weir.decision"],
         }
     }
 }
@@ -68,7 +87,11 @@ impl Metric {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Labels<'a>(Vec<&'a str>);
 
-impl Labels<'_> {
+impl<'a> Labels<'a> {
+    pub(crate) fn new(values: impl Into<Vec<&'a str>>) -> Self {
+        Self(values.into())
+    }
+
     /// The values.
     pub fn values(&self) -> &[&str] {
         &self.0
@@ -103,12 +126,12 @@ pub(crate) fn operation(endpoint: Endpoint) -> &'static str {
 }
 
 /// Records what a finished exchange was; `now_ms` is its end, `status` what the client got.
-pub(crate) fn observe(host: &mut dyn Host, record: &Record<'_>, now_ms: u64, status: &str) {
+pub(crate) fn observe(host: &mut dyn Host, record: &Published<'_>, now_ms: u64, status: &str) {
     // What was refused before any provider was asked says nothing about one, and its model may be anything.
     let Some(provider) = record.provider.as_deref().filter(|_| record.outcome != Outcome::Refused) else {
         return;
     };
-    let endpoint = record.client.as_deref().and_then(Endpoint::from_name);
+    let endpoint = Endpoint::from_name(&record.client);
     let operation = endpoint.map_or(UNKNOWN, operation);
     let failed = record.outcome == Outcome::Failed;
     let answered = record.answered_model.as_deref().filter(|model| !model.is_empty());

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use filter_config::{Error, Llm, Provider, UsageMeter};
+use filter_config::{Error, Guard, Limit, Llm, Provider, UsageMeter};
 
 use crate::Exchange;
+use crate::guard::GuardPlan;
+use crate::limit::LimitPlan;
 use crate::llm::LlmPlan;
 use crate::provider::ProviderPlan;
 use crate::usage::UsagePlan;
@@ -14,6 +16,10 @@ use crate::usage::UsagePlan;
 pub enum FilterKind {
     /// Downstream: recognises LLM requests.
     Llm,
+    /// Downstream and stand-alone, or upstream: looks at prompts and answers.
+    Guard,
+    /// Downstream: lets through what limits allow.
+    Limit,
     /// Upstream: speaks the provider's dialect.
     Provider,
     /// Downstream, stand-alone: counts tokens.
@@ -22,12 +28,14 @@ pub enum FilterKind {
 
 impl FilterKind {
     /// Every filter.
-    pub const ALL: [Self; 3] = [Self::Llm, Self::Provider, Self::Usage];
+    pub const ALL: [Self; 5] = [Self::Llm, Self::Guard, Self::Limit, Self::Provider, Self::Usage];
 
     /// Its wasm `root_id` and native `filter_name`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Llm => "llm",
+            Self::Guard => "guard",
+            Self::Limit => "limit",
             Self::Provider => "provider",
             Self::Usage => "usage",
         }
@@ -46,6 +54,8 @@ pub struct Plan(Kind);
 #[derive(Debug, Clone)]
 enum Kind {
     Llm(Arc<LlmPlan>),
+    Guard(Arc<GuardPlan>),
+    Limit(Arc<LimitPlan>),
     Provider(Arc<ProviderPlan>),
     Usage(Arc<UsagePlan>),
 }
@@ -58,15 +68,28 @@ impl Plan {
     pub fn compile(filter: FilterKind, json: &[u8]) -> Result<Self, Error> {
         Ok(Self(match filter {
             FilterKind::Llm => Kind::Llm(Arc::new(LlmPlan::new(Llm::from_json(json)?)?)),
+            FilterKind::Guard => Kind::Guard(Arc::new(GuardPlan::new(Guard::from_json(json)?)?)),
+            FilterKind::Limit => Kind::Limit(Arc::new(LimitPlan::new(Limit::from_json(json)?)?)),
             FilterKind::Provider => Kind::Provider(Arc::new(ProviderPlan::new(Provider::from_json(json)?)?)),
             FilterKind::Usage => Kind::Usage(Arc::new(UsagePlan::new(UsageMeter::from_json(json)?))),
         }))
+    }
+
+    /// Keys under which exchanges change what is shared ([`crate::Host::update_shared`]). Hosts whose workers could come
+    /// across each other with a key that is not there yet share nothing (no bytes) under them before any exchange starts.
+    pub fn shared_keys(&self) -> Vec<&str> {
+        match &self.0 {
+            Kind::Limit(plan) => plan.shared_keys(),
+            Kind::Llm(_) | Kind::Guard(_) | Kind::Provider(_) | Kind::Usage(_) => Vec::new(),
+        }
     }
 
     /// The state of one request (of one attempt, for an upstream filter).
     pub fn start(&self) -> Exchange {
         match &self.0 {
             Kind::Llm(plan) => Exchange::llm(Arc::clone(plan)),
+            Kind::Guard(plan) => Exchange::guard(Arc::clone(plan)),
+            Kind::Limit(plan) => Exchange::limit(Arc::clone(plan)),
             Kind::Provider(plan) => Exchange::provider(Arc::clone(plan)),
             Kind::Usage(plan) => Exchange::usage(Arc::clone(plan)),
         }

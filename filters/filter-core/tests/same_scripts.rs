@@ -60,7 +60,8 @@ trait Answered {
 
 impl Answered for Outcome {
     fn answered(&mut self, reply: LocalReply) -> Message {
-        let given: Headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let given: Headers =
+            reply.headers.iter().map(|(name, value)| (name.as_ref(), value.as_str())).collect();
         let mut headers = Headers::new();
         headers.add(":status", reply.status.to_string());
         for (name, value) in given.iter() {

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::hub::Usage;
 use crate::json::{Str, is_object};
-use crate::{Dialect, Error, anthropic, bedrock, detect, gemini, openai_chat, openai_responses};
+use crate::{Dialect, Error, anthropic, bedrock, detect, gemini, openai_chat, openai_responses, skim};
 
 /// What routing needs to know of a request. The fields stand in the same place in every dialect that has
 /// them in the body.
@@ -30,6 +30,46 @@ pub struct RequestFacts<'a> {
 /// # Errors
 /// [`Error::ClientSent`] when the body is empty, no JSON object, or a field has the wrong type.
 pub fn request(body: &[u8]) -> Result<RequestFacts<'_>, Error> {
+    match skim_request(body) {
+        Some(facts) => Ok(facts),
+        None => read_request(body),
+    }
+}
+
+/// The facts of a plain request; `None` for one that is unusual or faulty.
+fn skim_request(body: &[u8]) -> Option<RequestFacts<'_>> {
+    let (mut model, mut stream, mut options) = (None, None, None);
+    skim::members(body, |name, value| {
+        let before = match name {
+            b"model" => model.replace(value),
+            b"stream" => stream.replace(value),
+            b"stream_options" => options.replace(value),
+            _ => None,
+        };
+        before.is_none().then_some(())
+    })?;
+    let model = match model {
+        Some(model) => skim::plain_text(model).filter(|model| !model.trim().is_empty())?,
+        None => "",
+    };
+    let stream = match stream {
+        None | Some(b"false") => false,
+        Some(b"true") => true,
+        Some(_) => return None,
+    };
+    let mut include_usage = false;
+    if let Some(options) = options {
+        std::str::from_utf8(options).ok()?;
+        skim::members(options, |name, value| {
+            include_usage |= name == b"include_usage" && value == b"true";
+            // What else may stand there is serde's to judge.
+            (name != b"include_usage" || value == b"true").then_some(())
+        })?;
+    }
+    Some(RequestFacts { model: Cow::Borrowed(model), stream, include_usage })
+}
+
+fn read_request(body: &[u8]) -> Result<RequestFacts<'_>, Error> {
     #[derive(Deserialize)]
     struct Top<'a> {
         #[serde(borrow, default)]
@@ -113,6 +153,35 @@ struct Answer<'a, U> {
 }
 
 fn facts<'a, U: Deserialize<'a> + Into<Usage>>(body: &'a [u8]) -> Result<AnswerFacts, Error> {
+    match skim_facts::<U>(body) {
+        Some(facts) => Ok(facts),
+        None => read_facts::<U>(body),
+    }
+}
+
+/// The facts of a plain answer; `None` for one that is unusual or faulty.
+fn skim_facts<'a, U: Deserialize<'a> + Into<Usage>>(body: &'a [u8]) -> Option<AnswerFacts> {
+    let (mut model, mut usage) = (None, None);
+    skim::members(body, |name, value| {
+        let before = match name {
+            b"model" => model.replace(value),
+            b"usage" => usage.replace(value),
+            _ => None,
+        };
+        before.is_none().then_some(())
+    })?;
+    let model = match model {
+        None | Some(b"null") => None,
+        Some(model) => Some(skim::plain_text(model)?.to_owned()),
+    };
+    let usage: Option<U> = match usage {
+        None => None,
+        Some(usage) => serde_json::from_slice(usage).ok()?,
+    };
+    Some(AnswerFacts { model, usage: usage.map(Into::into) })
+}
+
+fn read_facts<'a, U: Deserialize<'a> + Into<Usage>>(body: &'a [u8]) -> Result<AnswerFacts, Error> {
     if !is_object(body) {
         return Err(Error::upstream("it is no JSON object"));
     }
@@ -170,9 +239,12 @@ impl StreamWatch {
             self.complete = true;
             return;
         }
+        // Nearly every event of a stream is a piece of text, and this is how most of them end.
+        if self.facts.model.is_some() && PIECE_ENDS.iter().any(|end| data.ends_with(end)) {
+            return;
+        }
         let has_usage = value_of(data, &KEYS.usage).is_some_and(|first| first == b'{');
-        // Nearly every event of a stream is a piece of text. It says at its end that the answer goes on, and such an
-        // event has nothing more to tell once the model is known.
+        // A piece of text says at its end that the answer goes on, and has nothing more to tell once the model is known.
         if !has_usage && self.facts.model.is_some() && is_unfinished(data) {
             return;
         }
@@ -251,22 +323,27 @@ impl StreamWatch {
 /// null and padding against traffic analysis.
 const TAIL: usize = 128;
 
+/// Ends of OpenAI events that say that the answer goes on and that there is no usage. An event whose usage stands behind
+/// its choices cannot end so with a usage in it.
+const PIECE_ENDS: [&[u8]; 1] = [b"\"finish_reason\":null}],\"usage\":null}"];
+
 /// Whether an OpenAI event says at its end that the answer goes on.
 fn is_unfinished(data: &[u8]) -> bool {
-    const KEY: &[u8] = b"\"finish_reason\":null";
     let tail = data.get(data.len().saturating_sub(TAIL)..).unwrap_or(data);
-    // Inside a string the quotes would be escaped. The key stands near the end: look from there.
-    tail.windows(KEY.len()).rev().any(|window| window == KEY)
+    // Inside a string the quotes would be escaped.
+    KEYS.unfinished.find(tail).is_some()
 }
 
 /// Searchers for keys of chunks, made once: making one costs more than a search.
 static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
+    unfinished: memmem::Finder::new(b"\"finish_reason\":null"),
     finish_reason: memmem::Finder::new(b"\"finish_reason\""),
     error: memmem::Finder::new(b"\"error\""),
     usage: memmem::Finder::new(b"\"usage\""),
 });
 
 struct Keys {
+    unfinished: memmem::Finder<'static>,
     finish_reason: memmem::Finder<'static>,
     error: memmem::Finder<'static>,
     usage: memmem::Finder<'static>,

@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::Error;
+
 /// A JSON string that borrows from the body when it holds no escapes.
 ///
 /// serde borrows a plain `Cow<str>` field only where it is marked, and never inside `Option` or `Vec`;
@@ -18,6 +20,27 @@ pub(crate) struct Str<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 /// Whether JSON text begins like an object. serde reads arrays into structs too, field by field.
 pub(crate) fn is_object(body: &[u8]) -> bool {
     body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
+}
+
+/// Reads a client's body.
+///
+/// # Errors
+/// [`Error::ClientSent`] with the JSON path of what does not fit `T`. To find it the body is read a second time: keeping
+/// track of it would cost too much while things go well.
+pub(crate) fn read_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> {
+    let error = match serde_json::from_slice(body) {
+        Ok(read) => return Ok(read),
+        Err(error) if error.is_data() => error,
+        Err(error) => return Err(Error::client("", format!("the body is not valid JSON: {error}"))),
+    };
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    Err(match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Err(located) => {
+            let path = located.path().to_string();
+            Error::client(if path == "." { String::new() } else { path }, located.inner().to_string())
+        }
+        Ok(_) => Error::client("", error.to_string()),
+    })
 }
 
 /// The members of a JSON object, in their order; none for anything else.

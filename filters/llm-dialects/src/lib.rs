@@ -21,6 +21,7 @@
 
 pub mod anthropic;
 pub mod bedrock;
+mod blocks_in_turn;
 pub mod count_tokens;
 pub mod detect;
 pub mod dialect;
@@ -33,9 +34,11 @@ pub mod inspect;
 mod json;
 pub mod openai_chat;
 pub mod openai_responses;
+pub mod output_limit;
 mod replay;
 pub mod rerank;
 pub mod signature;
+pub mod skim;
 pub mod tool_ids;
 pub mod tool_names;
 

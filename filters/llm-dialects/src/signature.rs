@@ -6,6 +6,7 @@
 //! [`own`] and drops what others signed; a codec that reads a provider's answer marks with [`mark`].
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use memchr::memmem;
 
@@ -59,17 +60,31 @@ pub fn own(signer: Signer, signature: &str) -> Option<&str> {
     (Signer::of(signature) == signer).then(|| signature.strip_prefix(signer.prefix()).unwrap_or(signature))
 }
 
+/// Searchers for what makes a body worth a closer look, made once: every body is searched.
+static HINTS: LazyLock<Hints> = LazyLock::new(|| Hints {
+    thinking_blocks: memmem::Finder::new(b"\"thinking_blocks\""),
+    mark: memmem::Finder::new(b"weir-"),
+    wrapped_mark: memmem::Finder::new(b"d2Vpcj"),
+});
+
+struct Hints {
+    thinking_blocks: memmem::Finder<'static>,
+    mark: memmem::Finder<'static>,
+    wrapped_mark: memmem::Finder<'static>,
+}
+
 /// Whether a body in its provider's own dialect holds a signature another provider made, put there by an earlier
 /// answer: it must not pass untouched then.
 pub fn has_foreign(dialect: Dialect, body: &[u8]) -> bool {
     let holds = |mark: &str| memmem::find(body, mark.as_bytes()).is_some();
+    let hints = &*HINTS;
     // Only gateways write this into a chat conversation, for models of others; OpenAI refuses fields it does not know.
-    if dialect == Dialect::OpenaiChat && holds("\"thinking_blocks\"") {
+    if dialect == Dialect::OpenaiChat && hints.thinking_blocks.find(body).is_some() {
         return true;
     }
     // Gemini's clients take base64 only, so what is carried by them is wrapped once more.
-    (holds("weir-") && (holds(GEMINI) || holds(OPENAI) || holds(crate::tool_ids::MARK)))
-        || (holds("d2Vpcj") && crate::gemini::MARKS.iter().any(|mark| holds(mark)))
+    (hints.mark.find(body).is_some() && (holds(GEMINI) || holds(OPENAI) || holds(crate::tool_ids::MARK)))
+        || (hints.wrapped_mark.find(body).is_some() && crate::gemini::MARKS.iter().any(|mark| holds(mark)))
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 //! Held bodies do not stay in Envoy's buffer, which has a limit of its own: Envoy stops reading when it is
 //! full. So every chunk but the last is taken out of Envoy's buffer and kept here.
 
-use filter_core::{BodyFlow, BodyMode, Exchange, HeaderMap, HeadersFlow, Host, LocalReply, Overflow};
+use filter_core::{
+    BodyFlow, BodyMode, CallAnswer, Callout, Direction, Exchange, HeaderMap, HeadersFlow, Host, LocalReply,
+    Overflow,
+};
 
 use crate::abi::Flow;
 
@@ -19,6 +22,10 @@ pub(crate) trait Envoy {
     fn replace(&mut self, body: HeaderMap, size: usize, bytes: &[u8]);
     /// Answers the client.
     fn reply(&mut self, reply: &LocalReply);
+    /// Asks a service; false when it cannot be asked.
+    fn call(&mut self, callout: &Callout) -> bool;
+    /// Lets go on what a callback has held.
+    fn go_on(&mut self, of: HeaderMap);
     /// Notes in the log that the last `bytes` of a body could not be sent.
     fn log_lost(&self, bytes: usize);
 }
@@ -29,6 +36,8 @@ pub(crate) trait Phases {
     fn headers(&mut self, of: HeaderMap, host: &mut dyn Host, end: bool) -> HeadersFlow;
     /// A chunk of a body, or all of it, has arrived.
     fn body(&mut self, of: HeaderMap, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow;
+    /// A service was asked while a body was held; what it answered, if it did.
+    fn answered(&mut self, of: HeaderMap, host: &mut dyn Host, answer: Option<CallAnswer>) -> BodyFlow;
     /// The held request body grew past its limit.
     fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply;
     /// The held response body grew past its limit.
@@ -50,6 +59,14 @@ impl Phases for Exchange {
             HeaderMap::Request => self.request_body(host, body, end),
             HeaderMap::Response => self.response_body(host, body, end),
         }
+    }
+
+    fn answered(&mut self, of: HeaderMap, host: &mut dyn Host, answer: Option<CallAnswer>) -> BodyFlow {
+        let direction = match of {
+            HeaderMap::Request => Direction::Request,
+            HeaderMap::Response => Direction::Response,
+        };
+        Exchange::answered(self, host, direction, answer)
     }
 
     fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply {
@@ -82,6 +99,16 @@ enum Body {
     Answer(LocalReply),
     /// Already answered in full: the rest is dropped.
     Drop,
+    /// Complete, and in Envoy's buffer, while a service is asked: so many bytes.
+    Asking(usize),
+}
+
+/// Whether a service is being asked.
+enum Asked {
+    /// Its answer is to come.
+    Waiting,
+    /// Nobody is asked (any more).
+    Done(BodyFlow),
 }
 
 /// One exchange and how far it is.
@@ -124,6 +151,8 @@ impl<X: Phases> Driver<X> {
                 envoy.replace(of, size, &[]);
                 Flow::Continue
             }
+            // The end of a body that was complete without it.
+            Body::Asking(_) => Flow::Hold,
             Body::Answer(reply) => {
                 if !end {
                     return Flow::HoldAsStream;
@@ -165,6 +194,10 @@ impl<X: Phases> Driver<X> {
     pub(crate) fn trailers(&mut self, of: HeaderMap, envoy: &mut impl Envoy) -> Flow {
         let held = match std::mem::replace(self.of(of), Body::Skip) {
             Body::Skip | Body::Drop => return Flow::Continue,
+            asking @ Body::Asking(_) => {
+                *self.of(of) = asking;
+                return Flow::Hold;
+            }
             Body::Answer(reply) => return self.reply(envoy, &reply),
             Body::Whole { held, .. } => Some(held.unwrap_or_default()),
             Body::Chunks => None,
@@ -173,11 +206,15 @@ impl<X: Phases> Driver<X> {
             return self.reply(envoy, &trailers_refused());
         }
         let mut host = envoy.host(held.is_some().then_some(of));
-        let flow = self.exchange.body(of, &mut host, held.as_deref().unwrap_or_default(), true);
+        let mut flow = self.exchange.body(of, &mut host, held.as_deref().unwrap_or_default(), true);
+        while let BodyFlow::Call(_) = flow {
+            // What is held cannot be put back any more: whoever is asked now has not answered.
+            flow = self.exchange.answered(of, &mut host, None);
+        }
         let bytes = match (flow, held) {
             (BodyFlow::Reply(reply), _) => return self.reply(envoy, &reply),
-            (BodyFlow::Keep, Some(held)) => held,
-            (BodyFlow::Keep, None) => return Flow::Continue,
+            (BodyFlow::Keep | BodyFlow::Call(_), Some(held)) => held,
+            (BodyFlow::Keep | BodyFlow::Call(_), None) => return Flow::Continue,
             (BodyFlow::Replace(bytes), Some(_)) => bytes,
             (BodyFlow::Replace(bytes), None) => {
                 if !bytes.is_empty() {
@@ -212,7 +249,7 @@ impl<X: Phases> Driver<X> {
     fn take_held(&mut self, of: HeaderMap) -> Vec<u8> {
         match std::mem::replace(self.of(of), Body::Skip) {
             Body::Whole { held, .. } => held.unwrap_or_default(),
-            Body::Skip | Body::Chunks | Body::Answer(_) | Body::Drop => Vec::new(),
+            Body::Skip | Body::Chunks | Body::Answer(_) | Body::Drop | Body::Asking(_) => Vec::new(),
         }
     }
 
@@ -225,7 +262,18 @@ impl<X: Phases> Driver<X> {
         } else {
             whole = envoy.read(of, size);
         }
-        match self.exchange.body(of, &mut envoy.host(Some(of)), &whole, true) {
+        let flow = self.exchange.body(of, &mut envoy.host(Some(of)), &whole, true);
+        let flow = match self.ask(of, envoy, flow) {
+            Asked::Waiting => {
+                if kept {
+                    envoy.replace(of, size, &whole);
+                }
+                *self.of(of) = Body::Asking(whole.len());
+                return Flow::Hold;
+            }
+            Asked::Done(flow) => flow,
+        };
+        match flow {
             BodyFlow::Keep if kept => {
                 envoy.replace(of, size, &whole);
                 Flow::Continue
@@ -235,6 +283,36 @@ impl<X: Phases> Driver<X> {
                 Flow::HoldAsStream
             }
             flow => self.perform(of, envoy, flow, size),
+        }
+    }
+
+    /// Asks whom `flow` says, and takes one who cannot be asked for one who does not answer.
+    fn ask(&mut self, of: HeaderMap, envoy: &mut impl Envoy, mut flow: BodyFlow) -> Asked {
+        while let BodyFlow::Call(callout) = flow {
+            if envoy.call(&callout) {
+                return Asked::Waiting;
+            }
+            flow = self.exchange.answered(of, &mut envoy.host(Some(of)), None);
+        }
+        Asked::Done(flow)
+    }
+
+    /// The service asked last has answered, or has not.
+    pub(crate) fn answered(&mut self, envoy: &mut impl Envoy, answer: Option<CallAnswer>) {
+        let (of, size) = match (&self.request, &self.response) {
+            (Body::Asking(size), _) => (HeaderMap::Request, *size),
+            (_, Body::Asking(size)) => (HeaderMap::Response, *size),
+            // It was answered otherwise in the meantime.
+            _ => return,
+        };
+        let flow = self.exchange.answered(of, &mut envoy.host(Some(of)), answer);
+        let flow = match self.ask(of, envoy, flow) {
+            Asked::Waiting => return,
+            Asked::Done(flow) => flow,
+        };
+        *self.of(of) = Body::Skip;
+        if self.perform(of, envoy, flow, size) == Flow::Continue {
+            envoy.go_on(of);
         }
     }
 
@@ -260,7 +338,8 @@ impl<X: Phases> Driver<X> {
     /// Performs the answer of a body phase whose bytes are the first `size` of Envoy's buffer.
     fn perform(&mut self, of: HeaderMap, envoy: &mut impl Envoy, flow: BodyFlow, size: usize) -> Flow {
         match flow {
-            BodyFlow::Keep => Flow::Continue,
+            // Only whole bodies wait for an answer.
+            BodyFlow::Keep | BodyFlow::Call(_) => Flow::Continue,
             BodyFlow::Replace(bytes) => {
                 envoy.replace(of, size, &bytes);
                 Flow::Continue
@@ -296,7 +375,7 @@ fn restated(host: &impl Host, body: Vec<u8>) -> LocalReply {
     let header = |name| host.header(HeaderMap::Response, name);
     LocalReply {
         status: header(":status").and_then(|status| status.parse().ok()).unwrap_or(502),
-        headers: KEPT.into_iter().filter_map(|name| Some((name, header(name)?))).collect(),
+        headers: KEPT.into_iter().filter_map(|name| Some((name.into(), header(name)?))).collect(),
         body,
         details: "weir_response_trailers",
     }

@@ -6,19 +6,43 @@ use std::collections::BTreeMap;
 
 use filter_core::{Labels, Metric};
 
-use crate::abi::hostcalls;
+use crate::abi::{MetricKind, hostcalls};
 
 /// Most histograms a VM keeps. Envoy never forgets one; models that nobody serves must not fill its memory. What is
 /// beyond is counted under `other`.
 const MOST: usize = 2000;
 
+/// How many sets of labels are remembered. More are in use only where there are many models.
+const REMEMBERED: usize = 64;
+
+/// A histogram that was found: the metric, its labels, its number.
+type Found = (Metric, Vec<String>, u32);
+
 thread_local! {
     /// Name → number.
     static KNOWN: RefCell<BTreeMap<String, u32>> = const { RefCell::new(BTreeMap::new()) };
+    /// What was found last, so that most requests write no names.
+    static LATELY: RefCell<Vec<Found>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The histogram of a metric with these labels.
 pub(crate) fn find(metric: Metric, labels: &Labels<'_>) -> Option<u32> {
+    let is_it = |(known, values, _): &&Found| *known == metric && values.iter().eq(labels.values());
+    if let Some(number) = LATELY.with_borrow(|lately| lately.iter().find(is_it).map(|(_, _, number)| *number))
+    {
+        return Some(number);
+    }
+    let number = look_up(metric, labels)?;
+    LATELY.with_borrow_mut(|lately| {
+        if lately.len() == REMEMBERED {
+            lately.clear();
+        }
+        lately.push((metric, labels.values().iter().map(|&label| label.to_owned()).collect(), number));
+    });
+    Some(number)
+}
+
+fn look_up(metric: Metric, labels: &Labels<'_>) -> Option<u32> {
     let wanted = name(metric, labels.values());
     let found = KNOWN.with_borrow(|known| known.get(&wanted).copied().ok_or(known.len()));
     let wanted = match found {
@@ -32,7 +56,8 @@ pub(crate) fn find(metric: Metric, labels: &Labels<'_>) -> Option<u32> {
             other
         }
     };
-    let number = hostcalls::histogram(&wanted)?;
+    let kind = if metric.is_counter() { MetricKind::Counter } else { MetricKind::Histogram };
+    let number = hostcalls::metric(kind, &wanted)?;
     KNOWN.with_borrow_mut(|known| known.insert(wanted, number));
     Some(number)
 }

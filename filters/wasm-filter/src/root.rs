@@ -38,5 +38,13 @@ fn compile(size: usize) -> Result<Plan, String> {
         format!("`root_id` is `{root_id}`, but weir's filters are `{known}`")
     })?;
     let json = hostcalls::buffer(Buffer::PluginConfiguration, size);
-    Plan::compile(filter, &json).map_err(|error| error.to_string())
+    let plan = Plan::compile(filter, &json).map_err(|error| error.to_string())?;
+    // Envoy compares versions only of what is there. It configures a module on its main thread before it does on any
+    // worker, so none of them finds a key missing.
+    for key in plan.shared_keys() {
+        if hostcalls::shared_data(key).is_none() {
+            hostcalls::set_shared_data(key, &[]);
+        }
+    }
+    Ok(plan)
 }

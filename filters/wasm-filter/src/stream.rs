@@ -1,8 +1,8 @@
 //! The stream context: one request and its response in one filter.
 
-use filter_core::{Exchange, HeaderMap, LocalReply};
+use filter_core::{CallAnswer, Callout, Exchange, HeaderMap, LocalReply};
 
-use crate::abi::{Buffer, Flow, LogLevel, hostcalls};
+use crate::abi::{self, Buffer, Flow, LogLevel, Map, hostcalls};
 use crate::drive::{Driver, Envoy};
 use crate::wasm_host::WasmHost;
 
@@ -29,6 +29,16 @@ impl Stream {
     /// Trailers have arrived.
     pub(crate) fn trailers(&mut self, of: HeaderMap) -> Flow {
         self.0.trailers(of, &mut Hostcalls)
+    }
+
+    /// A service has answered with a body of `size` bytes, or has not.
+    pub(crate) fn answered(&mut self, size: Option<usize>) {
+        let answer = size.and_then(|size| {
+            let status = hostcalls::header(Map::CallResponseHeaders, ":status")?;
+            let status = std::str::from_utf8(&status).ok()?.parse().ok()?;
+            Some(CallAnswer { status, body: hostcalls::buffer(Buffer::CallResponseBody, size) })
+        });
+        self.0.answered(&mut Hostcalls, answer);
     }
 
     /// The request is over.
@@ -64,6 +74,14 @@ impl Envoy for Hostcalls {
 
     fn reply(&mut self, reply: &LocalReply) {
         hostcalls::send_local_response(reply.status, reply.details, &reply.headers, &reply.body);
+    }
+
+    fn call(&mut self, callout: &Callout) -> bool {
+        abi::call(&callout.cluster, &callout.headers, &callout.body, callout.timeout_ms)
+    }
+
+    fn go_on(&mut self, of: HeaderMap) {
+        hostcalls::go_on(of == HeaderMap::Request);
     }
 
     fn log_lost(&self, bytes: usize) {

@@ -12,14 +12,16 @@ use crate::histograms;
 pub(crate) struct WasmHost {
     /// The headers that are held during this callback. Envoy may lend others, but edits would come too late.
     lent: Option<HeaderMap>,
-    /// Those headers, once one was asked for and until one is edited: a call into Envoy costs more than copying them all.
+    /// Those headers, once one was asked for: a call into Envoy costs more than copying them all.
     headers: OnceCell<Headers>,
+    /// What time it is, once that was asked for.
+    now_ms: OnceCell<u64>,
 }
 
 impl WasmHost {
     /// In a callback during which these headers are held.
     pub(crate) fn lending(lent: Option<HeaderMap>) -> Self {
-        Self { lent, headers: OnceCell::new() }
+        Self { lent, headers: OnceCell::new(), now_ms: OnceCell::new() }
     }
 
     /// The map to touch, if it is held now.
@@ -39,7 +41,8 @@ impl WasmHost {
 
 impl Host for WasmHost {
     fn now_ms(&self) -> u64 {
-        hostcalls::now_ns() / 1_000_000
+        // A callback takes no time worth mentioning.
+        *self.now_ms.get_or_init(|| hostcalls::now_ns() / 1_000_000)
     }
 
     fn header(&self, map: HeaderMap, name: &str) -> Option<String> {
@@ -54,15 +57,20 @@ impl Host for WasmHost {
     }
 
     fn set_header(&mut self, map: HeaderMap, name: &str, value: &str) {
-        if let Some(map) = self.map(map, name) {
-            self.headers.take();
-            hostcalls::set_header(map, name, value);
+        let Some(map) = self.map(map, name) else { return };
+        if let Some(headers) = self.headers.get_mut() {
+            if headers.is(name, value) {
+                return;
+            }
+            headers.note(name, Some(value));
         }
+        hostcalls::set_header(map, name, value);
     }
 
     fn remove_header(&mut self, map: HeaderMap, name: &str) {
-        if let Some(map) = self.map(map, name) {
-            self.headers.take();
+        if self.headers.get().is_some() {
+            self.remove_headers(map, &[name]);
+        } else if let Some(map) = self.map(map, name) {
             hostcalls::remove_header(map, name);
         }
     }
@@ -70,11 +78,11 @@ impl Host for WasmHost {
     fn remove_headers(&mut self, map: HeaderMap, names: &[&str]) {
         let Some(map) = names.first().and_then(|name| self.map(map, name)) else { return };
         // One call tells which are there, and mostly that none is.
-        let present = self.headers.get_or_init(|| hostcalls::headers(map));
-        let found: Vec<&str> = names.iter().copied().filter(|name| present.first(name).is_some()).collect();
-        if !found.is_empty() {
-            found.into_iter().for_each(|name| hostcalls::remove_header(map, name));
-            self.headers.take();
+        self.headers.get_or_init(|| hostcalls::headers(map));
+        let Some(headers) = self.headers.get_mut() else { return };
+        for name in headers.present(names) {
+            hostcalls::remove_header(map, name);
+            headers.note(name, None);
         }
     }
 
@@ -89,6 +97,7 @@ impl Host for WasmHost {
             Attribute::RouteDefaultEndpoint => DEFAULT_ENDPOINT,
             Attribute::RouteGroups => GROUPS,
             Attribute::RouteEndpoints => ENDPOINTS,
+            Attribute::RouteLimits => LIMITS,
         };
         String::from_utf8(hostcalls::property(path)?).ok()
     }
@@ -102,12 +111,17 @@ impl Host for WasmHost {
     }
 
     fn reroute(&mut self) {
-        // Envoy has done so already: under wasm, every edit of request headers drops the chosen route.
+        // Envoy has done so already: under wasm, every edit of request headers drops the chosen route. One that would
+        // change nothing is not made, and would lead to the same route.
     }
 
     fn observe(&mut self, metric: Metric, labels: &Labels<'_>, value: u64) {
         if let Some(histogram) = histograms::find(metric, labels) {
-            hostcalls::record(histogram, value);
+            if metric.is_counter() {
+                hostcalls::increment(histogram, value);
+            } else {
+                hostcalls::record(histogram, value);
+            }
         }
     }
 
@@ -117,6 +131,16 @@ impl Host for WasmHost {
 
     fn share(&mut self, key: &str, value: &[u8]) {
         hostcalls::set_shared_data(key, value);
+    }
+
+    fn update_shared(&mut self, key: &str, change: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>) {
+        loop {
+            let (stored, version) = hostcalls::shared_data_and_version(key);
+            let Some(new) = change(stored.as_deref()) else { return };
+            if hostcalls::replace_shared_data(key, &new, version) {
+                return;
+            }
+        }
     }
 
     fn prefer(&mut self, clusters: &[String]) {
@@ -143,6 +167,9 @@ const GROUPS: &str = "xds\0route_metadata\0filter_metadata\0weir\0groups";
 /// Path of [`filter_config::ROUTE_ENDPOINTS`].
 const ENDPOINTS: &str = "xds\0route_metadata\0filter_metadata\0weir\0endpoints";
 
+/// Path of [`filter_config::ROUTE_LIMITS`].
+const LIMITS: &str = "xds\0route_metadata\0filter_metadata\0weir\0limits";
+
 /// Path of [`filter_config::ROUTE_METADATA`].
 const DEFAULT_ENDPOINT: &str = "xds\0route_metadata\0filter_metadata\0weir\0default_endpoint";
 
@@ -155,6 +182,7 @@ mod tests {
         let (namespace, key) = filter_config::ROUTE_METADATA;
         assert!(DEFAULT_ENDPOINT.ends_with(&format!("\0{namespace}\0{key}")));
         assert!(ENDPOINTS.ends_with(&format!("\0{namespace}\0{}", filter_config::ROUTE_ENDPOINTS)));
+        assert!(LIMITS.ends_with(&format!("\0{namespace}\0{}", filter_config::ROUTE_LIMITS)));
         let (namespace, key) = filter_config::ROUTE_GROUPS;
         assert!(GROUPS.ends_with(&format!("\0{namespace}\0{key}")));
     }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use crate::fake_envoy::{FakeEnvoy, take_log};
-use filter_core::{Attribute, BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, Level, LocalReply, Overflow};
+use filter_core::{
+    Attribute, BodyFlow, BodyMode, CallAnswer, Callout, Direction, HeaderMap, HeadersFlow, Host, Level,
+    LocalReply, Overflow,
+};
 use testkit::{Expected, Headers, LogLevel, Outcome, Script, Splits, Subject, check_every_split};
 use weir::drive::Phases;
 use weir::hooks::{self, Configuration};
-use weir::stream::Direction;
 
 /// What an exchange does in one direction.
 #[derive(Clone)]
@@ -60,6 +62,20 @@ impl Phases for Scripted {
         (plan.body)(body, end)
     }
 
+    fn answered(
+        &mut self,
+        direction: Direction,
+        host: &mut dyn Host,
+        answer: Option<CallAnswer>,
+    ) -> BodyFlow {
+        let map = match direction {
+            Direction::Request => HeaderMap::Request,
+            Direction::Response => HeaderMap::Response,
+        };
+        host.set_header(map, "x-answered", if answer.is_some() { "yes" } else { "no" });
+        BodyFlow::Replace(b"masked".to_vec())
+    }
+
     fn request_overflow(&mut self, _host: &mut dyn Host) -> LocalReply {
         refusal("weir_too_large")
     }
@@ -73,7 +89,7 @@ impl Phases for Scripted {
 fn refusal(details: &'static str) -> LocalReply {
     LocalReply {
         status: 413,
-        headers: vec![("content-type", "application/json".to_owned())],
+        headers: vec![("content-type".into(), "application/json".to_owned())],
         body: b"{}".to_vec(),
         details,
     }
@@ -102,6 +118,25 @@ fn with_trailers() -> Script {
 
 fn run(mut envoy: FakeEnvoy, script: &Script) -> Outcome {
     envoy.exchange(script, &Splits::whole())
+}
+
+#[test]
+fn a_service_that_cannot_be_asked_has_not_answered() {
+    let asking = |_: &[u8], _| {
+        BodyFlow::Call(Callout {
+            cluster: "missing".to_owned(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            timeout_ms: 1,
+        })
+    };
+    let plan = Plan::whole(100, asking);
+    let expected = Expected::nothing().request_body("masked").response_body("masked").status(200);
+    for script in [script(), with_trailers()] {
+        let mut envoy = envoy(plan.clone(), plan.clone());
+        let outcome = check_every_split(&mut envoy, &script, &expected).unwrap();
+        assert_eq!(outcome.request.headers.unwrap().get("x-answered"), Some("no"));
+    }
 }
 
 #[test]
@@ -299,7 +334,10 @@ fn a_panic_at_the_start_refuses_the_stream() {
 fn refuses_configurations_with_the_reason() {
     let refused = |name: &str, json: &str| FakeEnvoy::with_filter(name, json).err().unwrap();
     let unknown = refused("lmm", "{}");
-    assert!(unknown.contains("no filter `lmm`") && unknown.contains("llm, provider, usage"), "{unknown}");
+    assert!(
+        unknown.contains("no filter `lmm`") && unknown.contains("llm, guard, limit, provider, usage"),
+        "{unknown}"
+    );
     assert!(refused("provider", "").contains("missing field `name`"));
     assert!(refused("llm", r#"{"version":2}"#).contains("version 2"));
 }
@@ -337,6 +375,10 @@ impl Phases for Probe {
 
     fn body(&mut self, _: Direction, _: &mut dyn Host, _: &[u8], _: bool) -> BodyFlow {
         panic!("the body is skipped");
+    }
+
+    fn answered(&mut self, _: Direction, _: &mut dyn Host, _: Option<CallAnswer>) -> BodyFlow {
+        BodyFlow::Keep
     }
 
     fn request_overflow(&mut self, _: &mut dyn Host) -> LocalReply {

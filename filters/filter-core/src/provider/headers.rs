@@ -1,6 +1,6 @@
 //! Request headers as the provider wants them.
 
-use filter_config::{Credential, CredentialHeader, Endpoint, Variant};
+use filter_config::{CREDENTIAL_HEADERS, Credential, CredentialHeader, Endpoint, Variant};
 
 use crate::endpoints;
 use crate::handoff::{self, Handoff};
@@ -10,25 +10,15 @@ use llm_dialects::Dialect;
 use super::ProviderPlan;
 use super::speaks::Format;
 
-/// Request headers that carry a credential for some provider, or belong to one. None of them may reach a provider it
-/// was not meant for, be it the client's or one an earlier attempt added.
-const CREDENTIAL_HEADERS: [&str; 11] = [
-    "authorization",
-    "x-api-key",
-    "api-key",
-    "x-goog-api-key",
-    "cookie",
-    "x-amz-date",
-    "x-amz-content-sha256",
-    "x-amz-security-token",
-    "x-goog-user-project",
-    "amz-sdk-invocation-id",
-    "amz-sdk-request",
-];
-
 /// How the tokens of Anthropic subscriptions begin (`claude setup-token`). They are no API keys: the API takes them
 /// as `Authorization: Bearer` only, even though it takes keys as `x-api-key`.
 const OAUTH_TOKEN_PREFIX: &str = "sk-ant-oat";
+
+/// How OAuth tokens of Google begin; Gemini takes API keys elsewhere.
+const GOOGLE_TOKEN_PREFIX: &str = "ya29.";
+
+/// How JSON Web Tokens begin, which tokens of Entra are; Azure takes API keys elsewhere.
+const JWT_PREFIX: &str = "eyJ";
 
 /// Headers only OpenAI understands, which name the client's account there.
 const OPENAI_HEADERS: [&str; 2] = ["openai-organization", "openai-project"];
@@ -41,11 +31,6 @@ const ANTHROPIC_HEADERS: [&str; 3] =
 /// (<https://docs.anthropic.com/en/api/versioning>).
 const ANTHROPIC_VERSION: &str = "2023-06-01";
 
-/// Whose headers an endpoint understands.
-fn family(endpoint: Endpoint) -> Dialect {
-    endpoints::error_dialect(endpoint)
-}
-
 /// Gives the request the provider's headers; `format` is the one it is sent in.
 pub(super) fn set(
     host: &mut dyn Host,
@@ -55,7 +40,9 @@ pub(super) fn set(
     format: Option<&Format>,
     model: &str,
 ) {
-    host.remove_headers(HeaderMap::Request, &unwanted(upstream, plan.config.model_header.as_deref()));
+    let mut unwanted = unwanted(upstream, plan.config.model_header.as_deref());
+    unwanted.extend(plan.config.credential_headers.iter().map(String::as_str));
+    host.remove_headers(HeaderMap::Request, &unwanted);
     let vertex = format.is_some_and(|format| format.variant == Some(Variant::VertexAnthropic));
     if vertex {
         host.remove_header(HeaderMap::Request, "anthropic-version");
@@ -100,7 +87,7 @@ fn kept_path(path: &str, json_array: bool) -> Option<String> {
 fn unwanted(upstream: Endpoint, model_header: Option<&str>) -> Vec<&str> {
     let mut names = Vec::with_capacity(CREDENTIAL_HEADERS.len() + 7);
     names.extend(CREDENTIAL_HEADERS);
-    let family = family(upstream);
+    let family = endpoints::family(upstream);
     if family != Dialect::AnthropicMessages {
         names.extend(ANTHROPIC_HEADERS);
     }
@@ -114,24 +101,28 @@ fn unwanted(upstream: Endpoint, model_header: Option<&str>) -> Vec<&str> {
 }
 
 fn set_credential(host: &mut dyn Host, credential: &Credential) {
-    if let Credential::Client { header } = credential
-        && let Some(kept) = handoff::kept_credential(host)
-    {
-        let (name, value) = match header {
-            CredentialHeader::XApiKey if !kept.starts_with(OAUTH_TOKEN_PREFIX) => ("x-api-key", kept),
-            CredentialHeader::ApiKey => ("api-key", kept),
-            CredentialHeader::XGoogApiKey => ("x-goog-api-key", kept),
-            CredentialHeader::Bearer | CredentialHeader::XApiKey => {
-                ("authorization", format!("Bearer {kept}"))
-            }
-        };
-        host.set_header(HeaderMap::Request, name, &value);
+    if !credential.is_clients() {
+        return;
     }
+    let Some(kept) = handoff::kept_credential(host) else { return };
+    let (name, value) = match credential {
+        Credential::Injected => return,
+        Credential::ClientIn { header, prefix } => (header.as_str(), format!("{prefix}{kept}")),
+        Credential::Client { header } => match header {
+            CredentialHeader::XApiKey if !kept.starts_with(OAUTH_TOKEN_PREFIX) => ("x-api-key", kept),
+            CredentialHeader::ApiKey if !kept.starts_with(JWT_PREFIX) => ("api-key", kept),
+            CredentialHeader::XGoogApiKey if !kept.starts_with(GOOGLE_TOKEN_PREFIX) => {
+                ("x-goog-api-key", kept)
+            }
+            _ => ("authorization", format!("Bearer {kept}")),
+        },
+    };
+    host.set_header(HeaderMap::Request, name, &value);
 }
 
 fn set_anthropic_version(host: &mut dyn Host, client: Endpoint, upstream: Endpoint) {
     // A translated request speaks one known version, an untouched one that of its client.
-    if family(upstream) == Dialect::AnthropicMessages
+    if endpoints::family(upstream) == Dialect::AnthropicMessages
         && (client != upstream || host.header(HeaderMap::Request, "anthropic-version").is_none())
     {
         host.set_header(HeaderMap::Request, "anthropic-version", ANTHROPIC_VERSION);

@@ -7,8 +7,7 @@ use filter_config::{Endpoint, Variant};
 use llm_dialects::hub::{Response, StreamOptions, Usage};
 use llm_dialects::inspect::{self, AnswerFacts};
 use llm_dialects::tool_names::ToolNames;
-use llm_dialects::{Dialect, Error, count_tokens, detect, edit, embeddings, rerank};
-
+use llm_dialects::{Dialect, Error, count_tokens, detect, edit, embeddings, output_limit, rerank};
 use serde_json::json;
 
 use super::response::Said;
@@ -143,6 +142,16 @@ impl Operation {
 }
 
 impl Attempt {
+    /// Bodies pass in the client's own format.
+    pub(super) fn passes(&self) -> bool {
+        matches!(self.operation, Operation::Same | Operation::Unlisted)
+    }
+
+    /// Answers pass, and may be anything: only chat is sure to be answered with JSON or events.
+    pub(super) fn is_opaque(&self) -> bool {
+        self.passes() && endpoints::dialect(self.upstream).is_none()
+    }
+
     /// The answer as the client gets it.
     pub(super) fn answer(&self, body: &[u8], said: &Said) -> Result<Answered, Error> {
         let now = said.now;
@@ -215,7 +224,20 @@ impl Attempt {
         content_type: &str,
     ) -> Result<Sent, Error> {
         let sent = self.apply_policy(plan, body, content_type)?;
-        self.override_fields(plan, sent)
+        let sent = self.override_fields(plan, sent)?;
+        self.cap_output(sent)
+    }
+
+    /// Lets the model generate no more than was reserved for the answer.
+    fn cap_output(&self, sent: Sent) -> Result<Sent, Error> {
+        match (self.handoff.traits.output_cap, endpoints::dialect(self.upstream), sent) {
+            (Some(cap), Some(dialect), Sent::Body { bytes, content_type }) => {
+                let answers = output_limit::get(dialect, &bytes)?.answers;
+                let bytes = output_limit::lower(dialect, bytes, (cap / answers).max(1))?;
+                Ok(Sent::Body { bytes, content_type })
+            }
+            (_, _, sent) => Ok(sent),
+        }
     }
 
     fn apply_policy(&mut self, plan: &ProviderPlan, body: &[u8], content_type: &str) -> Result<Sent, Error> {
@@ -229,14 +251,14 @@ impl Attempt {
             "provider": plan.config.name,
         });
         context.bind("llm", about);
-        let client = endpoints::error_dialect(self.handoff.client);
+        let client = endpoints::family(self.handoff.client);
         let changed = plan.policy.before(client, body, &context).map_err(dialect_error)?;
         if plan.policy_sets_model {
             self.choose_model(plan, &changed)?;
         }
         let sent = self.convert(plan, &changed, content_type)?;
         let Sent::Body { bytes, content_type } = sent else { return Ok(sent) };
-        let upstream = endpoints::error_dialect(self.upstream);
+        let upstream = endpoints::family(self.upstream);
         let bytes = plan.policy.after(upstream, &self.model, bytes, &context).map_err(dialect_error)?;
         Ok(Sent::Body { bytes, content_type })
     }
@@ -303,7 +325,12 @@ impl Attempt {
             Operation::Rerank { client, provider, request: kept } => {
                 let request = rerank::decode_request(*client, body)?;
                 *kept = request.return_documents.then(|| body.to_vec());
-                translated(rerank::encode_request(*provider, &request, &self.model)?)
+                // Bedrock names models here by ARNs, which have the region in them.
+                let model = match (*provider, format.and_then(|format| format.region.as_deref())) {
+                    (rerank::Provider::Bedrock, Some(region)) => rerank::model_arn(region, &self.model),
+                    _ => Cow::Borrowed(self.model.as_str()),
+                };
+                translated(rerank::encode_request(*provider, &request, &model)?)
             }
             Operation::CountTokens { client, provider } => {
                 let counted = count_tokens::open(*client, body)?;

@@ -9,6 +9,8 @@ use llm_dialects::hub::{ApiError, ErrorKind};
 use super::operation::{Operation, Sent};
 use super::speaks::{Format, Way};
 use super::{Attempt, ProviderExchange, ProviderPlan, Timing, headers};
+use crate::endpoints;
+use crate::error_form::ErrorForm;
 use crate::handoff::{self, Handoff};
 use crate::llm::{error_reply, reply};
 use crate::record::Outcome;
@@ -51,7 +53,7 @@ pub(super) fn headers(exchange: &mut ProviderExchange, host: &mut dyn Host, end:
     };
     attempt.takes_usage_out = attempt.must_ask_for_usage();
     let untouched = !attempt.changes_body(&plan, format);
-    if untouched {
+    if untouched && !plan.config.guarded {
         restore_length(host, attempt.handoff.body_bytes);
     }
     exchange.attempt = Some(attempt);
@@ -78,6 +80,13 @@ impl Attempt {
             && !self.handoff.traits.include_usage
     }
 
+    /// The request lets the model generate more than was reserved for the answer, or sets no limit.
+    fn asks_for_more_than_reserved(&self) -> bool {
+        let traits = &self.handoff.traits;
+        let more = |cap: u64| traits.max_output.is_none_or(|asked| asked > cap);
+        endpoints::dialect(self.upstream).is_some() && traits.output_cap.is_some_and(more)
+    }
+
     /// The provider gets another body than the client sent.
     fn changes_body(&self, plan: &ProviderPlan, format: Option<&Format>) -> bool {
         if matches!(self.upstream, Endpoint::OpenaiRealtime | Endpoint::OpenaiModels) {
@@ -91,6 +100,7 @@ impl Attempt {
         let names_model_in_body = !format.model_in_path();
         self.operation != Operation::Same
             || self.takes_usage_out
+            || self.asks_for_more_than_reserved()
             || self.handoff.traits.foreign_signature
             || format.variant.is_some()
             || !format.overrides.is_empty()
@@ -137,7 +147,7 @@ pub(super) fn body(exchange: &mut ProviderExchange, host: &mut dyn Host, body: &
         }
         Err(error) => {
             let api_error = error.to_api_error();
-            let client = attempt.handoff.error_dialect();
+            let client = attempt.handoff.error_form();
             exchange.record_nothing(host, Outcome::Refused, Some(api_error.message.clone()));
             BodyFlow::Reply(refusal(client, &api_error, "weir_bad_request"))
         }
@@ -146,12 +156,12 @@ pub(super) fn body(exchange: &mut ProviderExchange, host: &mut dyn Host, body: &
 
 pub(super) fn overflow(exchange: &mut ProviderExchange, _host: &mut dyn Host) -> LocalReply {
     let attempt = exchange.attempt.as_ref();
-    let client = attempt.map_or(Dialect::OpenaiChat, |attempt| attempt.handoff.error_dialect());
+    let client = attempt.map_or(ErrorForm::of(Endpoint::OpenaiChat), |attempt| attempt.handoff.error_form());
     refusal(client, &handoff::too_large(MAX_HELD_REQUEST as u64), "weir_request_too_large")
 }
 
 /// An error as a reply.
-fn refusal(client: Dialect, error: &ApiError, details: &'static str) -> LocalReply {
+fn refusal(client: ErrorForm, error: &ApiError, details: &'static str) -> LocalReply {
     error_reply(client, error, details)
 }
 
@@ -161,7 +171,7 @@ fn refuse(
     handoff: Handoff,
     error: &ApiError,
 ) -> LocalReply {
-    let client = handoff.error_dialect();
+    let client = handoff.error_form();
     exchange.attempt = Some(Attempt {
         upstream: handoff.client,
         operation: Operation::Same,

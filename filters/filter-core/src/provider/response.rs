@@ -2,14 +2,15 @@
 
 use filter_config::Endpoint;
 use llm_dialects::dialect::Framing;
+use llm_dialects::edit::Object;
 use llm_dialects::hub::{ApiError, ErrorKind, Usage};
 use llm_dialects::inspect::AnswerFacts;
 use llm_dialects::{Dialect, Error};
 
 use super::operation::Operation;
 use super::stream::{self, Stream, Translated};
-use super::{Known, ProviderExchange};
-use crate::llm::kind_header;
+use super::{Attempt, Known, ProviderExchange};
+use crate::error_form::ErrorForm;
 use crate::record::Outcome;
 use crate::{BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, Overflow, endpoints, failover};
 
@@ -30,6 +31,8 @@ pub(super) struct Passing {
     stream: Stream,
     /// The estimate of generated tokens that was last published.
     published: u64,
+    /// Pieces have come since the record was last published.
+    unpublished: bool,
 }
 
 /// What a whole answer is.
@@ -45,6 +48,8 @@ pub(super) enum Kind {
 
 pub(super) fn headers(exchange: &mut ProviderExchange, host: &mut dyn Host, end: bool) -> HeadersFlow {
     let Some(attempt) = &exchange.attempt else { return HeadersFlow::Continue(BodyMode::Skip) };
+    // First of all: a host that looks at all headers at once for this has the status then too.
+    let content_type = host.header(HeaderMap::Response, "content-type").unwrap_or_default();
     let status = host.header(HeaderMap::Response, ":status").and_then(|v| v.parse::<u16>().ok()).unwrap_or(0);
     if status == 101 || attempt.upstream == Endpoint::OpenaiRealtime && status < 300 {
         // A WebSocket: what follows is no HTTP body.
@@ -54,13 +59,10 @@ pub(super) fn headers(exchange: &mut ProviderExchange, host: &mut dyn Host, end:
     if let Some(health) = &exchange.plan.health {
         health.heed(host, status);
     }
-    let content_type = host.header(HeaderMap::Response, "content-type").unwrap_or_default();
     let encoded = host
         .header(HeaderMap::Response, "content-encoding")
         .is_some_and(|value| !value.eq_ignore_ascii_case("identity"));
-    let passes = matches!(attempt.operation, Operation::Same | Operation::Unlisted);
-    // Only chat is sure to be answered with JSON or events.
-    let opaque = passes && endpoints::dialect(attempt.upstream).is_none();
+    let (passes, opaque) = (attempt.passes(), attempt.is_opaque());
     let success = (200..300).contains(&status);
 
     if end {
@@ -136,7 +138,7 @@ fn start_stream(exchange: &mut ProviderExchange, host: &mut dyn Host, framing: F
         host.remove_header(HeaderMap::Response, "content-length");
         stream = stream.into_json_array();
     }
-    exchange.answer = Answer::Stream(Box::new(Passing { stream, published: 0 }));
+    exchange.answer = Answer::Stream(Box::new(Passing { stream, published: 0, unpublished: true }));
     // Whose answer it is stands in the log even if the client leaves before its end.
     exchange.record_nothing(host, Outcome::Partial, None);
     HeadersFlow::Continue(BodyMode::Chunks)
@@ -149,17 +151,25 @@ pub(super) fn body(exchange: &mut ProviderExchange, host: &mut dyn Host, body: &
         Answer::Stream(mut passing) => {
             let stream = &mut passing.stream;
             let known = (stream.settled(), stream.facts().usage);
-            let flow = stream.chunk(body, end);
+            let mut flow = stream.chunk(body, end);
+            let cap = exchange.attempt.as_ref().and_then(|attempt| attempt.handoff.traits.output_cap);
+            if let Some(cap) = cap {
+                flow = stream.cut_behind(cap, flow);
+            }
             if let Some(attempt) = exchange.attempt.as_mut().filter(|_| !body.is_empty()) {
                 attempt.mark_time(host);
+                passing.unpublished = true;
             }
             // Publishing costs a call into Envoy: only when there is something new to say, so that what is known
             // stands in the log even when the client goes away.
-            let news = (stream.settled(), stream.facts().usage) != known || end;
             let estimate = stream.estimated_output();
+            // The end may come on its own behind the last piece: it is news only if that has not been published.
+            let untold = passing.unpublished || estimate != passing.published;
+            let news = (stream.settled(), stream.facts().usage) != known || (end && untold);
             let grown = stream.settled().is_none() && estimate > passing.published + passing.published / 8;
             if news || grown {
                 passing.published = estimate;
+                passing.unpublished = false;
                 record_stream(exchange, host, &passing.stream);
             }
             exchange.answer = Answer::Stream(passing);
@@ -175,7 +185,7 @@ fn record_whole(exchange: &ProviderExchange, host: &mut dyn Host, facts: &Answer
         exchange.record(host, facts, Outcome::Complete, None);
         return;
     };
-    let usage = stream::estimate(attempt.handoff.body_bytes, (length as u64).div_ceil(4));
+    let usage = stream::estimate(&attempt.handoff, (length as u64).div_ceil(4));
     let guess = AnswerFacts { model: facts.model.clone(), usage: Some(usage) };
     exchange.record(host, Known { facts: &guess, estimated: true }, Outcome::Complete, None);
 }
@@ -189,7 +199,7 @@ fn record_stream(exchange: &ProviderExchange, host: &mut dyn Host, stream: &Stre
     let guess = counted.and_then(|attempt| {
         let output = stream.estimated_output();
         match facts.usage {
-            None => Some(stream::estimate(attempt.handoff.body_bytes, output)),
+            None => Some(stream::estimate(&attempt.handoff, output)),
             // Anthropic begins with the input, and one token of output.
             Some(said) if outcome != Outcome::Complete && said.output < output => {
                 Some(Usage { output, ..said })
@@ -207,8 +217,7 @@ fn record_stream(exchange: &ProviderExchange, host: &mut dyn Host, stream: &Stre
 
 pub(super) fn overflow(exchange: &mut ProviderExchange, host: &mut dyn Host) -> Overflow {
     let Some(attempt) = &exchange.attempt else { return Overflow::Release };
-    let passes = matches!(attempt.operation, Operation::Same | Operation::Unlisted);
-    if passes && matches!(exchange.answer, Answer::Whole(Kind::Success)) {
+    if attempt.passes() && matches!(exchange.answer, Answer::Whole(Kind::Success)) {
         let note = Some("answer larger than max_response_body_bytes: usage unknown".to_owned());
         exchange.record_nothing(host, Outcome::Complete, note);
         exchange.answer = Answer::Untouched;
@@ -222,7 +231,7 @@ fn whole(exchange: &mut ProviderExchange, host: &mut dyn Host, kind: Kind, body:
     let Some(attempt) = &mut exchange.attempt else { return BodyFlow::Keep };
     attempt.mark_time(host);
     match kind {
-        Kind::Success => match attempt.answer(body, &Said::by(host, attempt.upstream)) {
+        Kind::Success => match attempt.answer(body, &Said::by(host, attempt)) {
             Ok(answer) => {
                 if let Some((bytes, content_type)) = &answer.body {
                     host.set_header(HeaderMap::Response, "content-type", content_type);
@@ -234,17 +243,19 @@ fn whole(exchange: &mut ProviderExchange, host: &mut dyn Host, kind: Kind, body:
             Err(error) => BodyFlow::Replace(fail(exchange, host, &error.to_api_error())),
         },
         Kind::Failure(status) => {
-            let (client, upstream) =
-                (attempt.handoff.error_dialect(), endpoints::error_dialect(attempt.upstream));
-            let mut error = upstream.decode_error(status, body);
-            if upstream == Dialect::BedrockConverse && client != upstream {
+            let (client, upstream) = (attempt.handoff.error_form(), ErrorForm::of(attempt.upstream));
+            let mut error = upstream.decode(status, body);
+            if upstream == ErrorForm::Dialect(Dialect::BedrockConverse) && client != upstream {
                 // Bedrock names the kind of an error in a header.
                 let kind = host.header(HeaderMap::Response, "x-amzn-errortype");
                 if let Some(kind) = kind {
                     error.code.get_or_insert_with(|| kind.split(':').next().unwrap_or_default().to_owned());
                 }
             }
-            if client == upstream && upstream.is_error_body(body) {
+            // Where nothing is translated, an error of any form is the one the client of that API expects.
+            let is_its_own =
+                if attempt.is_opaque() { Object::parse(body).is_ok() } else { upstream.is_error_body(body) };
+            if client == upstream && is_its_own {
                 exchange.record_nothing(host, Outcome::Failed, Some(cause(&error)));
                 return BodyFlow::Keep;
             }
@@ -274,12 +285,13 @@ pub(super) struct Said {
 }
 
 impl Said {
-    fn by(host: &dyn Host, upstream: Endpoint) -> Self {
-        let header = |name| host.header(HeaderMap::Response, name);
+    fn by(host: &dyn Host, attempt: &Attempt) -> Self {
+        let embeds = matches!(attempt.operation, Operation::Embeddings { .. });
+        let input = embeds.then(|| host.header(HeaderMap::Response, "x-amzn-bedrock-input-token-count"));
         Self {
             now: host.now_ms() / 1000,
-            id: answer_id(host, endpoints::error_dialect(upstream)),
-            input_tokens: header("x-amzn-bedrock-input-token-count").and_then(|count| count.parse().ok()),
+            id: answer_id(host, endpoints::family(attempt.upstream)),
+            input_tokens: input.flatten().and_then(|count| count.parse().ok()),
         }
     }
 }
@@ -289,17 +301,19 @@ fn answer_id(host: &dyn Host, upstream: Dialect) -> Option<String> {
     (upstream == Dialect::BedrockConverse).then(|| host.header(HeaderMap::Response, "x-amzn-requestid"))?
 }
 
-/// Turns the answer into an error of the client's dialect; the headers are still held.
+/// Turns the answer into an error as the client is told of them; the headers are still held.
 fn fail(exchange: &ProviderExchange, host: &mut dyn Host, error: &ApiError) -> Vec<u8> {
-    let client =
-        exchange.attempt.as_ref().map_or(Dialect::OpenaiChat, |attempt| attempt.handoff.error_dialect());
-    let body = client.encode_error(error);
+    let client = exchange
+        .attempt
+        .as_ref()
+        .map_or(ErrorForm::of(Endpoint::OpenaiChat), |attempt| attempt.handoff.error_form());
+    let body = client.encode(error);
     // Some dialects have statuses of their own (Bedrock: 424 for what is a 502), but whether the next provider is asked
     // depends on this one: the client's is set downstream.
-    failover::set_status(host, error.status, client.error_status(error));
+    failover::set_status(host, error.status, client.status(error));
     host.set_header(HeaderMap::Response, "content-type", "application/json");
     host.set_header(HeaderMap::Response, "content-length", &body.len().to_string());
-    if let Some((name, value)) = kind_header(client, error) {
+    if let Some((name, value)) = client.kind_header(error) {
         host.set_header(HeaderMap::Response, name, value);
     }
     host.remove_header(HeaderMap::Response, "content-encoding");

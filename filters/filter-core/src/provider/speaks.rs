@@ -13,6 +13,7 @@ pub(super) struct Format {
     stream_path: Option<String>,
     models: Vec<Pattern>,
     except_models: Vec<Pattern>,
+    pub(super) region: Option<String>,
     /// Fields of the body as it is sent that always have this value.
     pub(super) overrides: Vec<(String, String)>,
 }
@@ -95,6 +96,7 @@ impl Speaks {
             stream_path: upstream.stream_path.clone(),
             models: patterns(&upstream.models),
             except_models: patterns(&upstream.except_models),
+            region: upstream.region.clone(),
             overrides: upstream
                 .overrides
                 .iter()

@@ -11,6 +11,7 @@ use token_count::{RunningCount, Tokeniser};
 
 use super::json_array::JsonArray;
 use crate::frames::{Event, Frames};
+use crate::handoff::Handoff;
 use crate::record::Outcome;
 use crate::watched::Watched;
 use crate::{BodyFlow, endpoints};
@@ -22,6 +23,8 @@ pub(super) struct Stream {
     state: State,
     /// The stream goes out as a JSON array.
     array: Option<JsonArray>,
+    /// It was ended here.
+    cut: bool,
 }
 
 #[derive(Debug)]
@@ -103,9 +106,14 @@ pub(super) struct Translated {
 impl Stream {
     /// A stream that passes.
     pub(super) fn watched(endpoint: Endpoint, framing: Framing, take_usage_out: bool) -> Self {
-        let client = endpoints::error_dialect(endpoint);
+        let client = endpoints::family(endpoint);
         let watched = Box::new(Watched::new(endpoint, framing));
-        Self { work: Work::Watch { client, watched, take_usage_out }, state: State::Open, array: None }
+        Self {
+            work: Work::Watch { client, watched, take_usage_out },
+            state: State::Open,
+            array: None,
+            cut: false,
+        }
     }
 
     /// A stream that is translated.
@@ -122,7 +130,7 @@ impl Stream {
             tokeniser,
             generated: tokeniser.running(),
         };
-        Self { work: Work::Translate(Box::new(translation)), state: State::Open, array: None }
+        Self { work: Work::Translate(Box::new(translation)), state: State::Open, array: None, cut: false }
     }
 
     /// The stream as a JSON array of its events.
@@ -186,6 +194,44 @@ impl Stream {
             (Some(array), BodyFlow::Replace(out)) => BodyFlow::Replace(array.chunk(&out, end)),
             (_, flow) => flow,
         }
+    }
+}
+
+impl Stream {
+    /// Ends the stream when it has passed `cap` tokens of output, which is all that was reserved for it. Providers were
+    /// told so; one that goes on nevertheless is given room for a count that differs from ours.
+    pub(super) fn cut_behind(&mut self, cap: u64, flow: BodyFlow) -> BodyFlow {
+        let most = cap.saturating_add(cap / 8).saturating_add(32);
+        if self.settled().is_some() || self.estimated_output() <= most {
+            return if self.cut { BodyFlow::Replace(Vec::new()) } else { flow };
+        }
+        self.cut = true;
+        let error = ApiError {
+            status: 429,
+            kind: ErrorKind::RateLimit,
+            code: Some("token_limit_reached".to_owned()),
+            param: None,
+            message: format!("The answer has passed the {cap} tokens that were reserved for it."),
+        };
+        let mut out = Vec::new();
+        match &mut self.work {
+            Work::Watch { client, watched, .. } => {
+                if client.framing() == Framing::Sse {
+                    out.extend_from_slice(b"\n\n");
+                }
+                let mut encoder = client.stream_encoder(0, false);
+                encoder.behind(watched.events());
+                encoder.event(&StreamEvent::Error(error.clone()), &mut out);
+            }
+            Work::Translate(translation) => {
+                translation.encoder.event(&StreamEvent::Error(error.clone()), &mut out);
+            }
+        }
+        self.state = State::Failed(error.message);
+        BodyFlow::Replace(match &mut self.array {
+            Some(array) => array.chunk(&out, true),
+            None => out,
+        })
     }
 }
 
@@ -313,6 +359,7 @@ fn cut_short(framing: Option<&framing::Error>) -> ApiError {
 }
 
 /// Usage made up of an estimate.
-pub(super) fn estimate(input_bytes: u64, output: u64) -> Usage {
-    Usage { input_uncached: input_bytes.div_ceil(4), output, ..Usage::default() }
+pub(super) fn estimate(handoff: &Handoff, output: u64) -> Usage {
+    let input = handoff.traits.input_tokens.unwrap_or(handoff.body_bytes.div_ceil(4));
+    Usage { input_uncached: input, output, ..Usage::default() }
 }

@@ -55,6 +55,38 @@ fn oauth_tokens_of_anthropic_stay_bearer_tokens() {
 }
 
 #[test]
+fn tokens_go_where_tokens_are_expected() {
+    for (header, key, token) in [("x_goog_api_key", "AIza-k", "ya29.x"), ("api_key", "k", "eyJ0eXAi.x.y")] {
+        let credential = format!(r#"{{"from":"client","header":"{header}"}}"#);
+        let bearer = format!("Bearer {token}");
+        let moved = run(KEEP, &credential, OPENAI, OPENAI, &[("authorization", &bearer)]);
+        assert_eq!(got(&moved), (Some(bearer.as_str()), None));
+        let bearer = format!("Bearer {key}");
+        let moved = run(KEEP, &credential, OPENAI, OPENAI, &[("authorization", &bearer)]);
+        assert_eq!(moved.sent_header(&header.replace('_', "-")), Some(key));
+        assert_eq!(got(&moved), (None, None));
+    }
+}
+
+#[test]
+fn the_clients_key_may_go_into_any_header() {
+    let credential = r#"{"from":"client_in","header":"x-key","prefix":"Key "}"#;
+    for client in [OPENAI, ANTHROPIC] {
+        let moved = run(KEEP, credential, client, OPENAI, &[("x-api-key", "k")]);
+        assert_eq!((moved.sent_header("x-key"), got(&moved)), (Some("Key k"), (None, None)));
+        let without = run(KEEP, credential, client, OPENAI, &[]);
+        assert_eq!((without.sent_header("x-key"), got(&without)), (None, (None, None)));
+    }
+}
+
+#[test]
+fn headers_of_other_providers_credentials_are_removed() {
+    let credential = r#"{"from":"injected"},"credential_headers":["x-own-key"]"#;
+    let asked = run("{}", credential, OPENAI, OPENAI, &[("x-own-key", "SECRET"), ("x-other", "kept")]);
+    assert_eq!((asked.sent_header("x-own-key"), asked.sent_header("x-other")), (None, Some("kept")));
+}
+
+#[test]
 fn no_credential_of_the_client_reaches_a_provider_it_is_not_for() {
     let sent = [
         ("authorization", "Bearer SECRET"),

@@ -152,7 +152,7 @@ impl Run {
 
 fn opened(reply: filter_core::LocalReply) -> (Vec<(String, String)>, Vec<u8>, &'static str) {
     let mut headers = vec![(":status".to_owned(), reply.status.to_string())];
-    headers.extend(reply.headers.into_iter().map(|(key, value)| (key.to_owned(), value)));
+    headers.extend(reply.headers.into_iter().map(|(key, value)| (key.into_owned(), value)));
     (headers, reply.body, reply.details)
 }
 

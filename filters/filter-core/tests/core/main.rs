@@ -4,6 +4,10 @@
 mod answers;
 mod credentials;
 mod gateway;
+mod guards;
+mod limits;
+mod opaque_errors;
+mod output_cap;
 mod pairs;
 mod requests;
 use testkit::scripts;

@@ -45,6 +45,18 @@ impl<'a> Headers<'a> {
     }
 }
 
+impl<'a> Headers<'a> {
+    /// The headers in their wire format, to be kept for [`Headers::of`].
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Headers in their wire format. What does not follow it, and all behind it, counts as absent.
+    pub fn of(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+}
+
 impl<'a> Iterator for Headers<'a> {
     type Item = (&'a str, Value<'a>);
 

@@ -17,6 +17,28 @@ pub(super) fn skip_blank_lines(bytes: &[u8]) -> &[u8] {
     bytes.get(blank..).unwrap_or_default()
 }
 
+/// A whole block of nothing but one `data` line, as most events are.
+pub(super) struct OneDataLine<'a> {
+    /// The line, with its line break.
+    pub(super) lines: &'a [u8],
+    pub(super) data: &'a [u8],
+    /// What follows, beginning with the line break that ends the block.
+    pub(super) rest: &'a [u8],
+}
+
+/// The block at the start of `bytes` if it is whole, has nothing but a `data` line, and all line breaks are LF: found in
+/// one pass. Everything else takes [`Search`] and [`read`].
+pub(super) fn one_data_line(bytes: &[u8]) -> Option<OneDataLine<'_>> {
+    let value = bytes.strip_prefix(b"data:")?;
+    let at = bytes.len() - value.len() + memchr2(CR, LF, value)?;
+    let (line, [LF, rest @ ..]) = bytes.split_at_checked(at)? else { return None };
+    if rest.first() != Some(&LF) {
+        return None;
+    }
+    let data = line.strip_prefix(b"data: ").or_else(|| line.strip_prefix(b"data:"))?;
+    Some(OneDataLine { lines: bytes.get(..=at)?, data, rest })
+}
+
 /// Searches for the end of one block across any number of chunks.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) enum Search {

@@ -1,7 +1,7 @@
 //! The decoder: chunks in, frames out.
 
 use super::block::{self, Search};
-use super::{Ending, Frame};
+use super::{Ending, Event, Frame};
 use crate::Error;
 
 /// Default of [`Limits::event_bytes`]: 4 MiB. Text events of the providers are a few KiB at most; the large ones are
@@ -78,6 +78,17 @@ impl Decoder {
             }
             if rest.is_empty() {
                 return Ok(());
+            }
+            if self.tail.is_empty()
+                && let Some(block) = block::one_data_line(rest)
+            {
+                self.check_size(block.lines)?;
+                if let Err(error) = sink(Frame::Event(Event { data: block.data, ..Event::default() })) {
+                    self.fail(Error::Closed);
+                    return Err(error);
+                }
+                rest = block.rest;
+                continue;
             }
             let Some((part, after)) = self.search.advance(rest).and_then(|end| rest.split_at_checked(end))
             else {

@@ -12,7 +12,7 @@ use super::wire::{Entries, Int, elements, non_empty};
 use super::{TOOLS, schema, thinking};
 use crate::Error;
 use crate::hub::{self, OutputFormat, Tool, ToolChoice};
-use crate::json::{Str, is_object};
+use crate::json::{self, Str, is_object};
 
 /// Decodes the body of `generateContent` and `streamGenerateContent`. The model and whether to stream are in the path:
 /// `model` is left empty and `stream` unset.
@@ -34,7 +34,7 @@ pub fn decode_request(body: &[u8]) -> Result<hub::Request<'_>, Error> {
     if !is_object(body) {
         return Err(Error::client("", "the body must be a JSON object"));
     }
-    let wire: Request<'_> = serde_json::from_slice(body).map_err(|error| locate(body, &error))?;
+    let wire: Request<'_> = json::read_body(body)?;
     let only_gemini = [
         (&wire.cached_content, "cachedContent", "send the cached contents along"),
         (&wire.model_armor_config, "modelArmorConfig", "leave it out, or use a guard of the gateway"),
@@ -216,22 +216,5 @@ fn output_format<'a>(config: &GenerationConfig<'a>) -> Result<Option<OutputForma
             "generationConfig.responseMimeType",
             "the provider of this model answers in `text/plain` or `application/json`: ask for one of them",
         )),
-    }
-}
-
-/// The error for a body that does not fit [`Request`]. Parses it a second time to find the JSON path, which costs too
-/// much to track while things go well.
-fn locate(body: &[u8], error: &serde_json::Error) -> Error {
-    if !error.is_data() {
-        return Error::client("", format!("the body is not valid JSON: {error}"));
-    }
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    match serde_path_to_error::deserialize::<_, Request<'_>>(&mut deserializer) {
-        Err(located) => {
-            let path = located.path().to_string();
-            let field = if path == "." { String::new() } else { path };
-            Error::client(field, located.inner().to_string())
-        }
-        Ok(_) => Error::client("", error.to_string()),
     }
 }

@@ -4,7 +4,7 @@
 //! everything in order. The stream that is busy then is left alone.
 
 use std::alloc::Layout;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ptr::NonNull;
 use std::rc::Rc;
@@ -17,6 +17,10 @@ use crate::stream::Stream;
 
 thread_local! {
     static ROOTS: RefCell<BTreeMap<u32, Rc<Root>>> = const { RefCell::new(BTreeMap::new()) };
+    /// The stream whose callback runs.
+    static CURRENT: Cell<u32> = const { Cell::new(0) };
+    /// Calls to services → the streams that wait for them. Envoy gives the answers to the root.
+    static CALLS: RefCell<BTreeMap<u32, u32>> = const { RefCell::new(BTreeMap::new()) };
     /// `None` while a callback of the stream runs.
     static STREAMS: RefCell<BTreeMap<u32, Option<Box<Stream>>>> = const { RefCell::new(BTreeMap::new()) };
 }
@@ -111,6 +115,26 @@ extern "C" fn proxy_on_response_trailers(id: u32, _count: u32) -> Flow {
     on_stream(id, |stream| stream.trailers(HeaderMap::Response))
 }
 
+/// The stream whose callback runs waits for the answer to this call.
+pub(super) fn wait_for(call: u32) {
+    CALLS.with_borrow_mut(|calls| calls.insert(call, CURRENT.get()));
+}
+
+/// A service has answered with `headers` headers, none when it has not, and `size` bytes of body.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_http_call_response(_root: u32, call: u32, headers: u32, size: usize, _trailers: u32) {
+    let Some(id) = CALLS.with_borrow_mut(|calls| calls.remove(&call)) else { return };
+    if !STREAMS.with_borrow(|streams| streams.contains_key(&id)) {
+        // Its client has gone.
+        return;
+    }
+    hostcalls::act_for(id);
+    on_stream(id, |stream| {
+        stream.answered((headers > 0).then_some(size));
+        Flow::Continue
+    });
+}
+
 /// The request of a downstream filter is over, however it ended.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_log(id: u32) {
@@ -124,7 +148,9 @@ extern "C" fn proxy_on_log(id: u32) {
 fn on_stream(id: u32, run: impl FnOnce(&mut Stream) -> Flow) -> Flow {
     let taken = STREAMS.with_borrow_mut(|streams| streams.get_mut(&id).and_then(Option::take));
     let Some(mut stream) = taken else { return Flow::Continue };
+    let outer = CURRENT.replace(id);
     let flow = run(&mut stream);
+    CURRENT.set(outer);
     STREAMS.with_borrow_mut(|streams| {
         // Unless it was deleted meanwhile.
         if let Some(slot) = streams.get_mut(&id) {

@@ -2,7 +2,7 @@
 
 use std::ptr::null_mut;
 
-use super::{Buffer, Headers, LogLevel, Map};
+use super::{Buffer, Headers, LogLevel, Map, MetricKind};
 
 /// The status that means success; all others are reasons for failure.
 const OK: u32 = 0;
@@ -43,7 +43,8 @@ unsafe extern "C" {
     fn proxy_remove_header_map_value(map: Map, name: *const u8, name_size: usize) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
-    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
+    fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_define_metric(kind: MetricKind, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
     fn proxy_get_shared_data(
         key: *const u8,
@@ -59,6 +60,20 @@ unsafe extern "C" {
         value_size: usize,
         version: u32,
     ) -> u32;
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout_ms: u32,
+        call: *mut u32,
+    ) -> u32;
+    fn proxy_continue_stream(stream: u32) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -158,14 +173,18 @@ pub(crate) fn set_property(path: &str, value: &[u8]) {
     unsafe { proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) };
 }
 
-/// A histogram, which Envoy makes when it is new; `None` when Envoy refuses.
-pub(crate) fn histogram(name: &str) -> Option<u32> {
-    /// `MetricType::Histogram`
-    const HISTOGRAM: u32 = 2;
+/// A metric's number; Envoy makes the metric when it is new. `None` when Envoy refuses.
+pub(crate) fn metric(kind: MetricKind, name: &str) -> Option<u32> {
     let mut id = 0;
     // SAFETY: pointer and length of a live string; Envoy writes one u32.
-    let status = unsafe { proxy_define_metric(HISTOGRAM, name.as_ptr(), name.len(), &mut id) };
+    let status = unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &mut id) };
     (status == OK).then_some(id)
+}
+
+/// Adds to a counter.
+pub(crate) fn increment(counter: u32, by: u64) {
+    // SAFETY: two numbers.
+    unsafe { proxy_increment_metric(counter, i64::try_from(by).unwrap_or(i64::MAX)) };
 }
 
 /// Adds a value to a histogram.
@@ -181,6 +200,26 @@ pub(crate) fn shared_data(key: &str) -> Option<Vec<u8>> {
     bytes_of(|data, size| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut version) })
 }
 
+/// What is shared under `key`, and the version to replace it by; 0 for what has never been there.
+pub(crate) fn shared_data_and_version(key: &str) -> (Option<Vec<u8>>, u32) {
+    let mut version = 0;
+    // SAFETY: pointer and length of a live string; Envoy writes a pointer, a length and a version.
+    let data = bytes_of(|data, size| unsafe {
+        proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut version)
+    });
+    (data, version)
+}
+
+/// Shares bytes unless somebody has shared others since `version`; false then.
+pub(crate) fn replace_shared_data(key: &str, value: &[u8], version: u32) -> bool {
+    /// `WasmResult::CasMismatch`
+    const CHANGED: u32 = 8;
+    // SAFETY: pointers and lengths of live slices.
+    let status =
+        unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version) };
+    status != CHANGED
+}
+
 /// Shares bytes among all VMs of this `vm_id`, whatever was there.
 pub(crate) fn set_shared_data(key: &str, value: &[u8]) {
     /// No version is asked for.
@@ -189,11 +228,47 @@ pub(crate) fn set_shared_data(key: &str, value: &[u8]) {
     unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), ANY) };
 }
 
+/// Sends a request to a cluster. Envoy calls `proxy_on_http_call_response` with the number of the call when it is
+/// answered, also when it fails later; `None` when it cannot be sent at all.
+pub(crate) fn call(cluster: &str, headers: &[(String, String)], body: &[u8], timeout_ms: u32) -> Option<u32> {
+    let headers = encode_pairs(headers);
+    let trailers = encode_pairs::<&str>(&[]);
+    let mut call = 0;
+    // SAFETY: pointers and lengths of live slices; Envoy writes one u32.
+    let status = unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            body.as_ptr(),
+            body.len(),
+            trailers.as_ptr(),
+            trailers.len(),
+            timeout_ms,
+            &mut call,
+        )
+    };
+    (status == OK).then_some(call)
+}
+
+/// Makes the calls that follow be about this stream.
+pub(super) fn act_for(stream: u32) {
+    // SAFETY: a number.
+    unsafe { proxy_set_effective_context(stream) };
+}
+
+/// Lets the request (or else the response) go on that a callback has held.
+pub(crate) fn go_on(request: bool) {
+    // SAFETY: a number: `WasmStreamType`.
+    unsafe { proxy_continue_stream(u32::from(!request)) };
+}
+
 /// Answers the client. Envoy acts on it when the callback has returned.
 pub(crate) fn send_local_response(
     status: u16,
     details: &str,
-    headers: &[(&'static str, String)],
+    headers: &[(impl AsRef<str>, String)],
     body: &[u8],
 ) {
     /// No gRPC status.
@@ -216,16 +291,16 @@ pub(crate) fn send_local_response(
 
 /// The ABI's form of headers: their number, the lengths of each name and value, and then each name and value
 /// with a NUL behind it; numbers are u32, little endian.
-fn encode_pairs(pairs: &[(&'static str, String)]) -> Vec<u8> {
+fn encode_pairs<Name: AsRef<str>>(pairs: &[(Name, String)]) -> Vec<u8> {
     let mut out = Vec::new();
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
     out.extend_from_slice(&number(pairs.len()));
     for (name, value) in pairs {
-        out.extend_from_slice(&number(name.len()));
+        out.extend_from_slice(&number(name.as_ref().len()));
         out.extend_from_slice(&number(value.len()));
     }
     for (name, value) in pairs {
-        for part in [name.as_bytes(), value.as_bytes()] {
+        for part in [name.as_ref().as_bytes(), value.as_bytes()] {
             out.extend_from_slice(part);
             out.push(0);
         }

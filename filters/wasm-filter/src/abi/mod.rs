@@ -16,6 +16,13 @@ pub(crate) mod hostcalls;
 
 pub(crate) use headers::Headers;
 
+/// Sends a request to a cluster on behalf of the stream whose callback runs; it gets the answer. False when the request
+/// cannot be sent.
+pub(crate) fn call(cluster: &str, headers: &[(String, String)], body: &[u8], timeout_ms: u32) -> bool {
+    let call = hostcalls::call(cluster, headers, body, timeout_ms);
+    call.inspect(|call| callbacks::wait_for(*call)).is_some()
+}
+
 /// What a callback answers. The numbers are Envoy's `FilterHeadersStatus` and `FilterDataStatus`, which
 /// proxy-wasm-cpp-host passes on unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +30,8 @@ pub(crate) use headers::Headers;
 pub(crate) enum Flow {
     /// On with it, and with everything held.
     Continue = 0,
-    /// Headers: hold them (`StopIteration`). After a local reply: nothing more goes on.
+    /// Headers: hold them (`StopIteration`). After a local reply: nothing more goes on. Bodies: hold them where they can
+    /// be written to outside of a body's callback (`StopIterationAndBuffer`); Envoy's buffer limit counts.
     Hold = 1,
     /// Bodies: hold what is left in Envoy's buffer, and press back when that is more than Envoy's buffer limit
     /// rather than fail the stream (`StopIterationAndWatermark`).
@@ -49,7 +57,17 @@ pub(crate) enum LogLevel {
 pub(crate) enum Buffer {
     RequestBody = 0,
     ResponseBody = 1,
+    CallResponseBody = 4,
     PluginConfiguration = 7,
+}
+
+/// Kinds of metrics of the ABI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+#[allow(missing_docs)]
+pub(crate) enum MetricKind {
+    Counter = 0,
+    Histogram = 2,
 }
 
 /// Header maps of the ABI.
@@ -59,4 +77,5 @@ pub(crate) enum Buffer {
 pub(crate) enum Map {
     RequestHeaders = 0,
     ResponseHeaders = 2,
+    CallResponseHeaders = 6,
 }

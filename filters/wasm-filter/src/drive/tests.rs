@@ -40,6 +40,7 @@ impl Host for FakeHost {
         None
     }
     fn share(&mut self, _: &str, _: &[u8]) {}
+    fn update_shared(&mut self, _: &str, _: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>) {}
     fn prefer(&mut self, _: &[String]) {}
     fn log(&self, _: Level, _: &str) {}
 }
@@ -67,6 +68,13 @@ impl Envoy for Fake {
         let body = String::from_utf8_lossy(&reply.body);
         self.journal.borrow_mut().push(format!("reply {} {body}", reply.status));
     }
+    fn call(&mut self, callout: &Callout) -> bool {
+        self.journal.borrow_mut().push(format!("call {}", callout.cluster));
+        callout.cluster != "none"
+    }
+    fn go_on(&mut self, of: HeaderMap) {
+        self.journal.borrow_mut().push(format!("go on {of:?}"));
+    }
     fn log_lost(&self, bytes: usize) {
         self.journal.borrow_mut().push(format!("lost {bytes}"));
     }
@@ -92,6 +100,12 @@ impl Phases for Scripted {
             host.set_header(of, "x", "");
         }
         if end { self.last.clone() } else { BodyFlow::Keep }
+    }
+    fn answered(&mut self, of: HeaderMap, host: &mut dyn Host, answer: Option<CallAnswer>) -> BodyFlow {
+        let status = answer.map_or(0, |answer| answer.status);
+        self.journal.borrow_mut().push(format!("answered {status}"));
+        host.set_header(of, "y", "");
+        BodyFlow::Replace(format!("masked {status}").into_bytes())
     }
     fn request_overflow(&mut self, _: &mut dyn Host) -> LocalReply {
         reply(413)
@@ -297,5 +311,47 @@ fn headers_without_a_body_are_not_held() {
             let mut envoy = Fake { journal: Journal::default(), buffer: Vec::new(), writable: false };
             assert_eq!(Driver::new(continuing(mode)).headers(of, &mut envoy, true), Flow::Continue);
         }
+    }
+}
+
+/// A body that makes the exchange ask `cluster`.
+fn asking(cluster: &str) -> Scripted {
+    let callout =
+        Callout { cluster: cluster.to_owned(), headers: Vec::new(), body: Vec::new(), timeout_ms: 1 };
+    Scripted { last: BodyFlow::Call(callout), ..whole(9) }
+}
+
+#[test]
+fn a_whole_body_waits_for_an_answer_in_the_buffer() {
+    for of in BOTH {
+        for chunks in [&["abcdef"][..], &["ab", "cd", "ef"]] {
+            let exchange = asking("service");
+            let journal = Rc::clone(&exchange.journal);
+            let mut envoy = Fake { journal: Rc::clone(&journal), buffer: Vec::new(), writable: true };
+            let mut driver = Driver::new(exchange);
+            driver.headers(of, &mut envoy, false);
+            for (index, chunk) in chunks.iter().enumerate() {
+                envoy.buffer.extend_from_slice(chunk.as_bytes());
+                let size = envoy.buffer.len();
+                let end = index + 1 == chunks.len();
+                let expected = if end { Flow::Hold } else { Flow::HoldAsStream };
+                assert_eq!(driver.body(of, &mut envoy, size, end), expected);
+            }
+            assert_eq!(envoy.buffer, b"abcdef");
+            driver.answered(&mut envoy, Some(CallAnswer { status: 200, body: Vec::new() }));
+            assert_eq!(envoy.buffer, b"masked 200");
+            let went_on = format!("go on {of:?}");
+            let expected = ["saw abcdef!", "set x", "call service", "answered 200", "set y", &went_on];
+            assert_eq!(*journal.borrow(), expected);
+        }
+    }
+}
+
+#[test]
+fn who_cannot_be_asked_has_not_answered() {
+    for of in BOTH {
+        let (out, journal, _) = run(of, asking("none"), &["ab", "c"], End::WithChunk);
+        assert_eq!(out, "masked 0");
+        assert_eq!(journal, ["saw abc!", "set x", "call none", "answered 0", "set y"]);
     }
 }

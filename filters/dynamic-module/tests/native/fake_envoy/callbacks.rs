@@ -174,6 +174,27 @@ extern "C" fn envoy_dynamic_module_callback_http_set_buffer_limit(filter: *mut c
 
 /// Envoy may destroy the filter before the call returns; this one always does.
 #[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_http_filter_http_callout(
+    _: *mut c_void,
+    _: *mut u64,
+    _: ModuleBuffer,
+    _: *const ModuleHeader,
+    _: usize,
+    _: ModuleBuffer,
+    _: u64,
+) -> c_int {
+    /// There is no such cluster.
+    const NO_CLUSTER: c_int = 2;
+    NO_CLUSTER
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_http_filter_continue_decoding(_: *mut c_void) {}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_http_filter_continue_encoding(_: *mut c_void) {}
+
+#[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_callback_http_send_response(
     filter: *mut c_void,
     status: u32,
@@ -282,7 +303,34 @@ unsafe extern "C" fn envoy_dynamic_module_callback_http_filter_config_define_his
 }
 
 #[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_callback_http_filter_config_define_counter(
+    _config: *mut c_void,
+    _name: ModuleBuffer,
+    _labels: *const ModuleBuffer,
+    _labels_size: usize,
+    id: *mut usize,
+) -> c_int {
+    thread_local! {
+        static NEXT: std::cell::Cell<usize> = const { std::cell::Cell::new(1) };
+    }
+    // SAFETY: `id` is writable during the call.
+    unsafe { *id = NEXT.replace(NEXT.get() + 1) };
+    0
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_callback_http_filter_record_histogram_value(
+    _filter: *mut c_void,
+    _id: usize,
+    _values: *const ModuleBuffer,
+    _values_size: usize,
+    _value: u64,
+) -> c_int {
+    0
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_http_filter_increment_counter(
     _filter: *mut c_void,
     _id: usize,
     _values: *const ModuleBuffer,

@@ -6,9 +6,9 @@ use std::convert::Infallible;
 use std::ffi::c_void;
 use std::rc::Rc;
 
+use filter_core::Direction;
 use testkit::{Headers, Link, LocalReply, Message, Outcome, ReplyOrigin, Step};
 use weir::hooks;
-use weir::stream::Direction;
 
 use super::take_log;
 

@@ -1,0 +1,569 @@
+//! The `guard` filter: looks at prompts and answers, and masks or rejects what its guards find.
+//!
+//! It works on what the client says and gets, in the client's dialect: alone in anyone's chain of filters, or before
+//! `provider` on a cluster, so that guards are those of the provider a request really goes to.
+
+mod document;
+mod plan;
+mod reject;
+mod service;
+mod stream;
+mod texts;
+mod verdict;
+
+use std::sync::Arc;
+
+use filter_config::{Endpoint, OnFailure, Scope};
+use guard_services::{Asked, Verdict};
+use llm_dialects::Error;
+use llm_dialects::dialect::Framing;
+use llm_dialects::hub::{ApiError, StreamEvent};
+use prompt_guard::Vault;
+
+use self::document::{Kind, Unreadable};
+pub(crate) use self::plan::GuardPlan;
+use self::plan::{Compiled, Rule};
+use self::reject::DETAILS;
+use self::reject::Refusal;
+use self::stream::{GuardedStream, Stopped};
+use self::texts::Texts;
+use self::verdict::{Found, Outcome, Verdicts};
+use crate::error_form::ErrorForm;
+use crate::handoff::{Handoff, too_large};
+use crate::provider::{is_json, stream_framing};
+use crate::record::{self, RECORD_STATE, Record};
+use crate::{
+    Attribute, BodyFlow, BodyMode, CallAnswer, Direction, HeaderMap, HeadersFlow, Host, Level, LocalReply,
+    Overflow, endpoints, failover,
+};
+
+/// Whether the error on its way to the client is a guard's, to be left as it is.
+pub(crate) fn has_answered(host: &dyn Host) -> bool {
+    host.attribute(Attribute::ResponseCodeDetails).is_some_and(|details| details == DETAILS)
+        || host.state(REPLY_STATE).is_some()
+}
+
+/// State key that says that an answer was refused by a guard.
+const REPLY_STATE: &str = "weir.guard.reply";
+
+/// The status by which Envoy is told of an answer that a guard has refused: one that no other provider is asked after.
+const REFUSED: u16 = 403;
+
+/// One request in the filter.
+#[derive(Debug)]
+pub(crate) struct GuardExchange {
+    plan: Arc<GuardPlan>,
+    called: Option<Called>,
+    vault: Vault,
+    verdicts: Verdicts,
+    /// What guards that ask services tell them of the request's headers, rule by rule.
+    told: Told,
+    /// The body a service is being asked about.
+    asking: Option<Work>,
+    answer: Answer,
+}
+
+/// What the client called.
+#[derive(Debug, Clone, Copy)]
+struct Called {
+    endpoint: Endpoint,
+    form: ErrorForm,
+    /// The answer comes as a JSON array.
+    json_array: bool,
+    /// The filter is on a cluster.
+    on_cluster: bool,
+}
+
+/// Headers for services.
+#[derive(Debug, Default)]
+struct Told {
+    request: Vec<Vec<(String, String)>>,
+    response: Vec<Vec<(String, String)>>,
+}
+
+/// What is being done with the answer.
+#[derive(Debug)]
+enum Answer {
+    /// Nothing.
+    Untouched,
+    /// It is held whole; `None`: it cannot be read.
+    Whole(Option<Kind>),
+    /// It passes event by event.
+    Stream(Box<GuardedStream>, Vec<bool>),
+    /// It was cut off.
+    Over,
+}
+
+/// A whole body on its way through the guards.
+#[derive(Debug)]
+struct Work {
+    kind: Kind,
+    body: Vec<u8>,
+    texts: Texts,
+    /// The number of the guard that is next.
+    rule: usize,
+    /// What it has asked.
+    asked: Option<Asked>,
+}
+
+impl GuardExchange {
+    pub(crate) fn new(plan: Arc<GuardPlan>) -> Self {
+        Self {
+            plan,
+            called: None,
+            vault: Vault::new(),
+            verdicts: Verdicts::default(),
+            told: Told::default(),
+            asking: None,
+            answer: Answer::Untouched,
+        }
+    }
+
+    pub(crate) fn request_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
+        let Some(called) = self.recognise(host) else { return HeadersFlow::Continue(BodyMode::Skip) };
+        self.called = Some(called);
+        if matches!(called.endpoint, Endpoint::OpenaiModels) {
+            return HeadersFlow::Continue(BodyMode::Skip);
+        }
+        if matches!(called.endpoint, Endpoint::OpenaiRealtime | Endpoint::Passthrough) {
+            // Nobody can see what is said there.
+            let plan = Arc::clone(&self.plan);
+            let refusal = self
+                .without(host, Direction::Request, &plan.request)
+                .or_else(|| self.without(host, Direction::Response, &plan.response));
+            return refusal.map_or(HeadersFlow::Continue(BodyMode::Skip), |refusal| {
+                HeadersFlow::Reply(self.refuse_request(host, &refusal))
+            });
+        }
+        if !self.plan.response.is_empty() || self.plan.restores {
+            // Compressed answers cannot be read.
+            host.remove_header(HeaderMap::Request, "accept-encoding");
+        }
+        let tell = |rules: &[Rule]| {
+            rules
+                .iter()
+                .map(|rule| match &rule.check {
+                    Compiled::Service(service) => service.told(host),
+                    _ => Vec::new(),
+                })
+                .collect()
+        };
+        self.told = Told { request: tell(&self.plan.request), response: tell(&self.plan.response) };
+        if end || self.plan.request.is_empty() {
+            return HeadersFlow::Continue(BodyMode::Skip);
+        }
+        let limit = self.plan.max_request;
+        let announced =
+            host.header(HeaderMap::Request, "content-length").and_then(|v| v.parse::<usize>().ok());
+        if announced.is_some_and(|length| length > limit) {
+            return HeadersFlow::Reply(self.request_overflow(host));
+        }
+        HeadersFlow::Continue(BodyMode::Whole { limit })
+    }
+
+    pub(crate) fn request_body(&mut self, host: &mut dyn Host, body: &[u8], _end: bool) -> BodyFlow {
+        let Some(called) = self.called else { return BodyFlow::Keep };
+        match document::read(called.endpoint, Kind::Request, body) {
+            Ok(texts) => {
+                if self.plan.restores {
+                    texts.reserve(&mut self.vault);
+                }
+                let work = Work { kind: Kind::Request, body: body.to_vec(), texts, rule: 0, asked: None };
+                self.run(host, Direction::Request, work)
+            }
+            Err(unreadable) => {
+                let plan = Arc::clone(&self.plan);
+                let Some(mut refusal) = self.without(host, Direction::Request, &plan.request) else {
+                    return BodyFlow::Keep;
+                };
+                if let Unreadable::Broken(message) = unreadable {
+                    refusal = Refusal::of(Error::client("", message).to_api_error());
+                }
+                BodyFlow::Reply(self.refuse_request(host, &refusal))
+            }
+        }
+    }
+
+    pub(crate) fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply {
+        let refusal = Refusal::of(too_large(self.plan.max_request as u64));
+        self.refuse_request(host, &refusal)
+    }
+
+    pub(crate) fn response_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
+        let skip = HeadersFlow::Continue(BodyMode::Skip);
+        let Some(called) = self.called else { return skip };
+        let status = host.header(HeaderMap::Response, ":status").and_then(|v| v.parse::<u16>().ok());
+        let success = status.is_some_and(|status| (200..300).contains(&status));
+        if end || !success || (self.plan.response.is_empty() && self.vault.is_empty()) {
+            return skip;
+        }
+        let content_type = host.header(HeaderMap::Response, "content-type").unwrap_or_default();
+        let encoded = host
+            .header(HeaderMap::Response, "content-encoding")
+            .is_some_and(|value| !value.eq_ignore_ascii_case("identity"));
+        let framing = stream_framing(&content_type);
+        let kind = if encoded {
+            None
+        } else if let Some(framing) = framing {
+            if !self.plan.whole_answers {
+                return self.start_stream(host, called, framing);
+            }
+            Some(Kind::Stream(framing))
+        } else if is_json(&content_type) {
+            Some(if called.json_array { Kind::Array } else { Kind::Answer })
+        } else if content_type.starts_with("text/") {
+            Some(Kind::Plain)
+        } else if ["audio/", "image/", "video/"].iter().any(|kind| content_type.starts_with(kind)) {
+            // There is no text in it.
+            return skip;
+        } else {
+            None
+        };
+        self.answer = Answer::Whole(kind);
+        HeadersFlow::Continue(BodyMode::Whole { limit: self.plan.max_response })
+    }
+
+    pub(crate) fn response_body(&mut self, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow {
+        match std::mem::replace(&mut self.answer, Answer::Untouched) {
+            Answer::Untouched => BodyFlow::Keep,
+            Answer::Over => {
+                self.answer = Answer::Over;
+                BodyFlow::Replace(Vec::new())
+            }
+            Answer::Whole(kind) => self.whole_answer(host, kind, body),
+            Answer::Stream(stream, noted) => self.stream_chunk(host, stream, noted, body, end),
+        }
+    }
+
+    pub(crate) fn response_overflow(&mut self, host: &mut dyn Host) -> Overflow {
+        let plan = Arc::clone(&self.plan);
+        match self.without(host, Direction::Response, &plan.response) {
+            Some(_) => {
+                let error = Error::upstream("it is larger than what this gateway's guards may look at");
+                Overflow::Replace(self.refuse_answer(host, &Refusal::of(error.to_api_error())))
+            }
+            None => Overflow::Release,
+        }
+    }
+
+    pub(crate) fn answered(
+        &mut self,
+        host: &mut dyn Host,
+        direction: Direction,
+        answer: Option<CallAnswer>,
+    ) -> BodyFlow {
+        let Some(mut work) = self.asking.take() else { return BodyFlow::Keep };
+        let plan = Arc::clone(&self.plan);
+        let Some(rule) = plan.rules(direction).get(work.rule) else { return BodyFlow::Keep };
+        let Compiled::Service(service) = &rule.check else { return BodyFlow::Keep };
+        let judged = match (answer, work.asked.take()) {
+            (Some(answer), Some(asked)) => service.judge(&answer, &asked),
+            _ => Err("it did not answer".to_owned()),
+        };
+        let found = |outcome| Found { outcome, matches: 0, shadow: rule.shadow };
+        match judged {
+            Ok(Verdict::Pass) => self.note(host, rule, direction, found(Outcome::Pass)),
+            Ok(Verdict::Mask(contents)) => {
+                self.note(host, rule, direction, found(Outcome::Mask));
+                if !rule.shadow {
+                    work.texts.set_messages(&rule.scope, &contents);
+                }
+            }
+            Ok(Verdict::Reject { status, message, .. }) => {
+                self.note(host, rule, direction, found(Outcome::Reject));
+                if !rule.shadow {
+                    let refusal = Refusal::rejected(&rule.rejection, status, message);
+                    return self.refuse(host, direction, &refusal);
+                }
+            }
+            Err(why) => {
+                host.log(Level::Warn, &format!("weir: guard `{}` failed: {why}", rule.name));
+                if let Some(refusal) = self.failed(host, rule, direction) {
+                    return self.refuse(host, direction, &refusal);
+                }
+            }
+        }
+        work.rule += 1;
+        self.run(host, direction, work)
+    }
+
+    fn recognise(&self, host: &dyn Host) -> Option<Called> {
+        if let Some(handoff) = Handoff::read(host) {
+            if handoff.fault().is_some() {
+                // It is refused behind this filter.
+                return None;
+            }
+            return Some(Called {
+                endpoint: handoff.client,
+                form: handoff.error_form(),
+                json_array: handoff.traits.json_array,
+                on_cluster: true,
+            });
+        }
+        let path = host.header(HeaderMap::Request, ":path")?;
+        let (bare, query) = path.split_once('?').unwrap_or((&path, ""));
+        let found = self.plan.endpoints.find(bare)?;
+        let method = host.header(HeaderMap::Request, ":method")?;
+        let realtime = found.endpoint == Endpoint::OpenaiRealtime;
+        if method != "POST" && !realtime {
+            return None;
+        }
+        let sse = query.split('&').any(|pair| pair == "alt=sse");
+        Some(Called {
+            endpoint: found.endpoint,
+            form: ErrorForm::of(found.endpoint),
+            json_array: found.endpoint == Endpoint::GeminiGenerateContent && found.stream && !sse,
+            on_cluster: false,
+        })
+    }
+
+    /// Passes a whole body through the guards from `work.rule` on.
+    fn run(&mut self, host: &mut dyn Host, direction: Direction, mut work: Work) -> BodyFlow {
+        let plan = Arc::clone(&self.plan);
+        while let Some(rule) = plan.rules(direction).get(work.rule) {
+            let refusal = match &rule.check {
+                Compiled::Service(service) => {
+                    let messages = work.texts.messages(&rule.scope);
+                    let told = self.told.of(direction, work.rule);
+                    if let Some(question) = service.ask(direction, &messages, told) {
+                        work.asked = Some(question.asked);
+                        self.asking = Some(work);
+                        return BodyFlow::Call(question.callout);
+                    }
+                    None
+                }
+                _ => self.look(host, rule, direction, &mut work.texts),
+            };
+            if let Some(refusal) = refusal {
+                return self.refuse(host, direction, &refusal);
+            }
+            work.rule += 1;
+        }
+        self.let_go(host, direction, work)
+    }
+
+    /// What a guard that asks nobody makes of texts.
+    fn look(
+        &mut self,
+        host: &mut dyn Host,
+        rule: &Rule,
+        direction: Direction,
+        texts: &mut Texts,
+    ) -> Option<Refusal> {
+        let (outcome, matches) = match &rule.check {
+            Compiled::Text { guards, rejects } => match texts.pass(guards, &rule.scope, &mut self.vault) {
+                Ok(0) => (Outcome::Pass, 0),
+                Ok(matches) if *rejects => (Outcome::Reject, matches),
+                Ok(matches) => (Outcome::Mask, matches),
+                Err(_) => (Outcome::Reject, 1),
+            },
+            Compiled::Length(limits) => {
+                let text = texts.joined(&rule.scope);
+                let within = |limits: filter_config::LengthLimits, length: usize| {
+                    let length = length as u64;
+                    limits.min.is_none_or(|min| length >= min) && limits.max.is_none_or(|max| length <= max)
+                };
+                let fits = within(limits.characters, text.chars().count())
+                    && within(limits.words, text.split_whitespace().count());
+                (if fits { Outcome::Pass } else { Outcome::Reject }, 0)
+            }
+            Compiled::Schema(schema) => {
+                let fits = schema.check(&texts.joined(&[Scope::Messages])).is_ok();
+                (if fits { Outcome::Pass } else { Outcome::Reject }, 0)
+            }
+            Compiled::Service(_) => return None,
+        };
+        self.note(host, rule, direction, Found { outcome, matches, shadow: rule.shadow });
+        (outcome == Outcome::Reject && !rule.shadow).then(|| Refusal::rejected(&rule.rejection, None, None))
+    }
+
+    /// A whole body has passed all guards.
+    fn let_go(&mut self, host: &mut dyn Host, direction: Direction, mut work: Work) -> BodyFlow {
+        let Some(called) = self.called else { return BodyFlow::Keep };
+        if direction == Direction::Response && self.plan.restores && !self.vault.is_empty() {
+            work.texts.restore(&mut self.vault);
+        }
+        let map = match direction {
+            Direction::Request => HeaderMap::Request,
+            Direction::Response => HeaderMap::Response,
+        };
+        match document::write(called.endpoint, work.kind, &work.body, &work.texts) {
+            Ok(body) => {
+                // Also when nothing has changed: an earlier attempt may have announced another length.
+                host.set_header(map, "content-length", &body.len().to_string());
+                if body == work.body { BodyFlow::Keep } else { BodyFlow::Replace(body) }
+            }
+            Err(_) => {
+                // Masking has made of it what no body may be: for want of something better it is refused.
+                let refusal = Refusal::unavailable("mask");
+                self.refuse(host, direction, &refusal)
+            }
+        }
+    }
+
+    fn whole_answer(&mut self, host: &mut dyn Host, kind: Option<Kind>, body: &[u8]) -> BodyFlow {
+        let Some(called) = self.called else { return BodyFlow::Keep };
+        let texts = kind.map(|kind| (kind, document::read(called.endpoint, kind, body)));
+        if let Some((kind, Ok(texts))) = texts {
+            let work = Work { kind, body: body.to_vec(), texts, rule: 0, asked: None };
+            return self.run(host, Direction::Response, work);
+        }
+        let plan = Arc::clone(&self.plan);
+        match self.without(host, Direction::Response, &plan.response) {
+            Some(refusal) => BodyFlow::Replace(self.refuse_answer(host, &refusal)),
+            None => BodyFlow::Keep,
+        }
+    }
+
+    fn start_stream(&mut self, host: &mut dyn Host, called: Called, framing: Framing) -> HeadersFlow {
+        host.remove_header(HeaderMap::Response, "content-length");
+        let stream = GuardedStream::new(Arc::clone(&self.plan), called.endpoint, framing);
+        self.answer = Answer::Stream(Box::new(stream), vec![false; self.plan.response.len()]);
+        HeadersFlow::Continue(BodyMode::Chunks)
+    }
+
+    fn stream_chunk(
+        &mut self,
+        host: &mut dyn Host,
+        mut stream: Box<GuardedStream>,
+        mut noted: Vec<bool>,
+        body: &[u8],
+        end: bool,
+    ) -> BodyFlow {
+        let mut out = Vec::with_capacity(body.len() + body.len() / 4);
+        let result = stream.chunk(body, end, &mut self.vault, &mut out);
+        let plan = Arc::clone(&self.plan);
+        let rejected = match &result {
+            Err(Stopped::Rejected(rule)) => Some(*rule),
+            _ => None,
+        };
+        let matches = stream.matches();
+        for (number, (rule, noted)) in plan.response.iter().zip(&mut noted).enumerate() {
+            let matches = matches.get(number).copied().unwrap_or_default();
+            let rejects = matches!(&rule.check, Compiled::Text { rejects: true, .. });
+            let outcome = match (rejected == Some(number) || (matches > 0 && rejects), matches) {
+                (true, _) => Outcome::Reject,
+                (false, 0) => Outcome::Pass,
+                (false, _) => Outcome::Mask,
+            };
+            // What is found is noted at once, what is not found when all has been seen.
+            if !*noted && (outcome != Outcome::Pass || (end && result.is_ok())) {
+                *noted = true;
+                let found = Found { outcome, matches, shadow: rule.shadow };
+                self.note(host, rule, Direction::Response, found);
+            }
+        }
+        let refusal = match result {
+            Ok(()) => {
+                self.answer = Answer::Stream(stream, noted);
+                return BodyFlow::Replace(out);
+            }
+            Err(Stopped::Rejected(rule)) => match plan.response.get(rule) {
+                Some(rule) => Refusal::rejected(&rule.rejection, None, None),
+                None => Refusal::unavailable("response"),
+            },
+            Err(Stopped::Unreadable(why)) => match self.unreadable(host, &why, &plan) {
+                Some(refusal) => refusal,
+                None => Refusal::of(Error::upstream("the stream is broken").to_api_error()),
+            },
+        };
+        self.answer = Answer::Over;
+        if let Some(called) = self.called {
+            cut_off(called.endpoint, stream.sent(), refusal.error, &mut out);
+        }
+        BodyFlow::Replace(out)
+    }
+
+    /// An answer cannot be read: why it may not pass, or `None` when all guards allow it.
+    fn unreadable(&mut self, host: &mut dyn Host, why: &Unreadable, plan: &GuardPlan) -> Option<Refusal> {
+        let why = match why {
+            Unreadable::Broken(why) => why,
+            Unreadable::Opaque => "its text cannot be seen",
+        };
+        host.log(Level::Warn, &format!("weir: an answer could not be checked: {why}"));
+        self.without(host, Direction::Response, &plan.response)
+    }
+
+    /// These guards cannot be evaluated at all: why nothing may pass, or `None` when all of them allow it.
+    fn without(&mut self, host: &mut dyn Host, direction: Direction, rules: &[Rule]) -> Option<Refusal> {
+        let mut refusal = None;
+        for rule in rules {
+            let of_rule = self.failed(host, rule, direction);
+            refusal = refusal.or(of_rule);
+        }
+        refusal
+    }
+
+    /// A guard cannot be evaluated: why nothing may pass, or `None` when it allows that.
+    fn failed(&mut self, host: &mut dyn Host, rule: &Rule, direction: Direction) -> Option<Refusal> {
+        let found = Found { outcome: Outcome::Failed, matches: 0, shadow: rule.shadow };
+        self.note(host, rule, direction, found);
+        let refuses = rule.on_failure == OnFailure::Refuse && !rule.shadow;
+        refuses.then(|| Refusal::unavailable(&rule.name))
+    }
+
+    fn note(&mut self, host: &mut dyn Host, rule: &Rule, direction: Direction, found: Found) {
+        let phase = match direction {
+            Direction::Request => "request",
+            Direction::Response => "response",
+        };
+        self.verdicts.note(host, &rule.name, phase, found);
+    }
+
+    fn refuse(&mut self, host: &mut dyn Host, direction: Direction, refusal: &Refusal) -> BodyFlow {
+        match direction {
+            Direction::Request => BodyFlow::Reply(self.refuse_request(host, refusal)),
+            Direction::Response => BodyFlow::Replace(self.refuse_answer(host, refusal)),
+        }
+    }
+
+    fn refuse_request(&mut self, host: &mut dyn Host, refusal: &Refusal) -> LocalReply {
+        if let Some(json) = host.state(RECORD_STATE)
+            && let Ok(mut record) = serde_json::from_slice::<Record<'_>>(&json)
+        {
+            record.outcome = record::Outcome::Refused;
+            record.error = Some(refusal.error.code.clone().unwrap_or_default().into());
+            host.publish(RECORD_STATE, &record.to_json());
+        }
+        self.called.map_or_else(
+            || refusal.answer(ErrorForm::of(Endpoint::OpenaiChat)),
+            |called| refusal.answer(called.form),
+        )
+    }
+
+    /// Puts the refusal in place of an answer whose headers are held; gives the body.
+    fn refuse_answer(&mut self, host: &mut dyn Host, refusal: &Refusal) -> Vec<u8> {
+        let form = self.called.map_or(ErrorForm::of(Endpoint::OpenaiChat), |called| called.form);
+        let answer = refusal.answer(form);
+        if self.called.is_some_and(|called| called.on_cluster) {
+            // Another provider's answer would not be less of a refusal.
+            failover::set_status(host, REFUSED, answer.status);
+            host.publish(REPLY_STATE, b"1");
+        } else {
+            host.set_header(HeaderMap::Response, ":status", &answer.status.to_string());
+        }
+        host.remove_header(HeaderMap::Response, "content-encoding");
+        for (name, value) in &answer.headers {
+            host.set_header(HeaderMap::Response, name, value);
+        }
+        host.set_header(HeaderMap::Response, "content-length", &answer.body.len().to_string());
+        answer.body
+    }
+}
+
+impl Told {
+    fn of(&self, direction: Direction, rule: usize) -> &[(String, String)] {
+        let told = match direction {
+            Direction::Request => &self.request,
+            Direction::Response => &self.response,
+        };
+        told.get(rule).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// Ends a stream of which `sent` events have left with an error.
+fn cut_off(endpoint: Endpoint, sent: u64, error: ApiError, out: &mut Vec<u8>) {
+    let mut encoder = endpoints::family(endpoint).stream_encoder(0, false);
+    encoder.behind(sent);
+    encoder.event(&StreamEvent::Error(error), out);
+}

@@ -1,0 +1,183 @@
+//! Guards, compiled.
+
+use std::collections::BTreeMap;
+
+use answer_schema::Schema;
+use filter_config::{Action, Check, Error, Guard, LengthCheck, OnFailure, Rejection, Scope, TextCheck};
+use prompt_guard::{Chain, Form, Guards, Rejected};
+
+use super::service::Service;
+use super::stream::Stopped;
+use crate::Direction;
+use crate::endpoints::Endpoints;
+
+/// Compiled configuration of the filter.
+#[derive(Debug)]
+pub(crate) struct GuardPlan {
+    pub(super) endpoints: Endpoints,
+    pub(super) request: Vec<Rule>,
+    pub(super) response: Vec<Rule>,
+    pub(super) max_request: usize,
+    pub(super) max_response: usize,
+    /// What guards of requests have masked is to be put back into answers.
+    pub(super) restores: bool,
+    /// A guard of answers has to see the whole of them.
+    pub(super) whole_answers: bool,
+    streamed: BTreeMap<Scope, Streamed>,
+    /// Guards for texts nobody looks at.
+    nothing: Streamed,
+}
+
+/// One guard.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) name: String,
+    pub(super) scope: Vec<Scope>,
+    pub(super) shadow: bool,
+    pub(super) on_failure: OnFailure,
+    pub(super) rejection: Rejection,
+    pub(super) check: Compiled,
+}
+
+/// What a guard looks for.
+#[derive(Debug)]
+pub(super) enum Compiled {
+    Text { guards: Guards, rejects: bool },
+    Length(LengthCheck),
+    Schema(Box<Schema>),
+    Service(Box<Service>),
+}
+
+/// All guards of a part of streamed answers.
+#[derive(Debug)]
+pub(super) struct Streamed {
+    guards: Guards,
+    /// The rule each of them is.
+    rules: Vec<usize>,
+}
+
+impl Streamed {
+    /// Begins a text.
+    pub(super) fn start(&self, form: Form, restores: bool) -> Chain {
+        let chain = self.guards.start(form);
+        if restores { chain.restoring() } else { chain }
+    }
+
+    pub(super) fn rules(&self) -> &[usize] {
+        &self.rules
+    }
+}
+
+impl GuardPlan {
+    pub(crate) fn new(config: Guard) -> Result<Self, Error> {
+        let window = usize::try_from(config.window_bytes).unwrap_or(usize::MAX);
+        let request = rules("request", &config.request, &Scope::OF_REQUESTS, window)?;
+        let response = rules("response", &config.response, &Scope::ALL, window)?;
+        let reversible =
+            |rule: &filter_config::Rule| matches!(&rule.check, Check::Text(check) if check.reversible);
+        let restores = config.request.iter().any(reversible);
+        let mut streamed = BTreeMap::new();
+        for scope in Scope::ALL {
+            let mut checks = Vec::new();
+            let mut numbers = Vec::new();
+            for (number, (rule, of)) in config.response.iter().zip(&response).enumerate() {
+                if let Check::Text(check) = &rule.check
+                    && of.scope.contains(&scope)
+                {
+                    checks.push((number, check, rule.shadow));
+                    numbers.push(number);
+                }
+            }
+            let guards = checks
+                .into_iter()
+                .map(|(number, check, shadow)| compile(&format!("response[{number}]"), check, shadow, window))
+                .collect::<Result<_, _>>()?;
+            let guards = Guards::new(guards);
+            streamed.insert(scope, Streamed { guards, rules: numbers });
+        }
+        let limit = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        Ok(Self {
+            endpoints: Endpoints::new(&config.endpoints),
+            whole_answers: response.iter().any(|rule| !matches!(rule.check, Compiled::Text { .. })),
+            request,
+            response,
+            max_request: limit(config.max_request_body_bytes),
+            max_response: limit(config.max_response_body_bytes),
+            restores,
+            streamed,
+            nothing: Streamed { guards: Guards::default(), rules: Vec::new() },
+        })
+    }
+
+    /// The guards of one direction.
+    pub(super) fn rules(&self, direction: Direction) -> &[Rule] {
+        match direction {
+            Direction::Request => &self.request,
+            Direction::Response => &self.response,
+        }
+    }
+
+    /// Why a stream ends that a guard of this part rejects.
+    pub(super) fn stopped(&self, scope: Scope, rejected: &Rejected) -> Stopped {
+        Stopped::Rejected(self.streamed(scope).rules.get(rejected.guard).copied().unwrap_or_default())
+    }
+
+    /// The guards of a part of streamed answers.
+    pub(super) fn streamed(&self, scope: Scope) -> &Streamed {
+        self.streamed.get(&scope).unwrap_or(&self.nothing)
+    }
+}
+
+fn rules(
+    direction: &str,
+    rules: &[filter_config::Rule],
+    default: &[Scope],
+    window: usize,
+) -> Result<Vec<Rule>, Error> {
+    let compile_rule = |(index, rule): (usize, &filter_config::Rule)| {
+        let invalid = |message: String| Error::Invalid {
+            filter: "guard",
+            field: format!("{direction}[{index}].check"),
+            message,
+        };
+        let check = match &rule.check {
+            Check::Text(check) => Compiled::Text {
+                guards: Guards::new(vec![compile(
+                    &format!("{direction}[{index}]"),
+                    check,
+                    rule.shadow,
+                    window,
+                )?]),
+                rejects: check.action == Action::Reject,
+            },
+            Check::Length(check) => Compiled::Length(check.clone()),
+            Check::JsonSchema(check) => {
+                let schema = Schema::compile(&check.schema).map_err(|error| invalid(error.to_string()))?;
+                Compiled::Schema(Box::new(schema))
+            }
+            service => Compiled::Service(Box::new(Service::compile(service).map_err(invalid)?)),
+        };
+        Ok(Rule {
+            name: rule.name.clone(),
+            scope: if rule.scope.is_empty() { default.to_vec() } else { rule.scope.clone() },
+            shadow: rule.shadow,
+            on_failure: rule.on_failure,
+            rejection: rule.rejection.clone(),
+            check,
+        })
+    };
+    rules.iter().enumerate().map(compile_rule).collect()
+}
+
+fn compile(
+    place: &str,
+    check: &TextCheck,
+    shadow: bool,
+    window: usize,
+) -> Result<prompt_guard::Guard, Error> {
+    prompt_guard::Guard::compile(check, shadow, window).map_err(|error| Error::Invalid {
+        filter: "guard",
+        field: format!("{place}.check"),
+        message: error.to_string(),
+    })
+}

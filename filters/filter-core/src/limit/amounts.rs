@@ -1,0 +1,190 @@
+//! What a request may use at most, and what it has used.
+
+use filter_config::{OnUnknownUsage, Reserve, Unit};
+use llm_dialects::hub::Usage;
+use price_catalogue::{Catalogue, Model};
+
+use crate::record::{Outcome, Record, RecordedUsage};
+
+/// What is known of a request before it is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Expected {
+    /// Tokens of its input, counted here.
+    pub(super) input: u64,
+    /// Most tokens of output it asks for, all answers together; `None` when it does not say.
+    pub(super) output: Option<u64>,
+    /// Tokens are generated.
+    pub(super) generates: bool,
+}
+
+impl Expected {
+    /// Most output tokens that are reserved.
+    pub(super) fn output_cap(self, reserve: &Reserve) -> u64 {
+        if !self.generates {
+            return 0;
+        }
+        let asked = self.output.unwrap_or(reserve.output_tokens);
+        reserve.clamp_output_tokens.map_or(asked, |most| asked.min(most))
+    }
+
+    /// What is reserved of `unit`.
+    pub(super) fn reservation(self, unit: Unit, reserve: &Reserve, model: Option<&Model>) -> u64 {
+        match unit {
+            Unit::Requests => 1,
+            _ if !reserve.enabled => 0,
+            Unit::Tokens => self.input.saturating_add(self.output_cap(reserve)),
+            Unit::MicroUsd => model.map_or(0, |model| self.highest_price(reserve, model)),
+        }
+    }
+
+    /// What is taken of a bucket in which `there` is left of at most `capacity`: the reservation, or, where the client does
+    /// not say how long the answer may be, as much of it as there is, and fewer tokens of output then.
+    ///
+    /// # Errors
+    /// What would be needed.
+    pub(super) fn fit(
+        self,
+        unit: Unit,
+        reserve: &Reserve,
+        model: Option<&Model>,
+        there: u64,
+        capacity: u64,
+    ) -> Result<Fit, u64> {
+        let most = self.reservation(unit, reserve, model);
+        let output = self.output_cap(reserve);
+        // Looking takes nothing, but there must be something to be taken.
+        if most.max(1) <= there {
+            return Ok(Fit { amount: most, output });
+        }
+        if unit == Unit::Requests || !reserve.enabled || self.output.is_some() || output == 0 {
+            return Err(most.max(1));
+        }
+        let of = |output| Self { output: Some(output), ..self }.reservation(unit, reserve, model);
+        // Shorter answers are of no use, unless the bucket never holds more.
+        let useful = of((output / USEFUL_PART).max(1)).min(capacity).max(of(1));
+        if useful > there {
+            return Err(useful);
+        }
+        let (mut fits, mut exceeds) = (1, output);
+        while fits + 1 < exceeds {
+            let middle = fits + (exceeds - fits) / 2;
+            if of(middle) <= there { fits = middle } else { exceeds = middle }
+        }
+        Ok(Fit { amount: of(fits), output: fits })
+    }
+
+    /// What it can cost at most, in millionths of a dollar: who caches, reasons or does not is known later.
+    fn highest_price(self, reserve: &Reserve, model: &Model) -> u64 {
+        let (input, output) = (self.input, self.output_cap(reserve));
+        let plain = Usage { input_uncached: input, output, ..Usage::default() };
+        let reasoned = Usage { reasoning: output, ..plain };
+        let cached = |usage: Usage| Usage { input_uncached: 0, cache_write: input, ..usage };
+        let for_an_hour = |usage: Usage| Usage { cache_write_1h: input, ..cached(usage) };
+        let ways =
+            [plain, reasoned, cached(plain), cached(reasoned), for_an_hour(plain), for_an_hour(reasoned)];
+        ways.iter().map(|usage| micro_usd(model, usage)).max().unwrap_or(0)
+    }
+}
+
+/// What is taken for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fit {
+    pub(super) amount: u64,
+    /// Tokens of output among it.
+    pub(super) output: u64,
+}
+
+/// An answer that has less than this part of the tokens it could have is not begun.
+const USEFUL_PART: u64 = 16;
+
+/// What a finished request has used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Used {
+    /// So many tokens.
+    Known(Usage),
+    /// No provider was asked, or it failed before it did anything.
+    Nothing,
+    /// Nobody says.
+    Unknown,
+}
+
+impl Used {
+    /// What the record of a finished request says, for which `sent` says whether any server was asked.
+    pub(super) fn of(record: Option<&Record<'_>>, sent: bool) -> Self {
+        // Nobody has taken it for a request to a model.
+        let Some(record) = record else { return Self::Nothing };
+        if let Some(usage) = record.usage {
+            return Self::Known(usage_of(usage));
+        }
+        let asked = sent || record.provider.is_some();
+        match record.outcome {
+            Outcome::Refused | Outcome::Failed => Self::Nothing,
+            Outcome::Partial if !asked => Self::Nothing,
+            Outcome::Partial | Outcome::Complete => Self::Unknown,
+        }
+    }
+
+    /// What is charged of `unit` for which `reserved` was reserved. A price nobody knows counts as a usage nobody knows.
+    pub(super) fn charge(
+        self,
+        unit: Unit,
+        reserved: u64,
+        on_unknown: OnUnknownUsage,
+        model: Option<&Model>,
+    ) -> u64 {
+        match (unit, self, model) {
+            // A request is one, whatever became of it.
+            (Unit::Requests, _, _) => reserved,
+            (_, Self::Nothing, _) => 0,
+            (Unit::Tokens, Self::Known(usage), _) => tokens(&usage),
+            (Unit::MicroUsd, Self::Known(usage), Some(model)) => micro_usd(model, &usage),
+            (_, Self::Unknown, _) | (Unit::MicroUsd, Self::Known(_), None) => match on_unknown {
+                OnUnknownUsage::ChargeReserved => reserved,
+                OnUnknownUsage::Refund => 0,
+            },
+        }
+    }
+}
+
+/// All tokens, cached ones included.
+fn tokens(usage: &Usage) -> u64 {
+    [usage.input_uncached, usage.cache_read, usage.cache_write, usage.output]
+        .into_iter()
+        .fold(0, u64::saturating_add)
+}
+
+/// Millionths of a dollar; parts of one count as one.
+fn micro_usd(model: &Model, usage: &Usage) -> u64 {
+    model.cost(usage).total().nano_usd().div_ceil(1000)
+}
+
+/// The price that is reserved for a model before it is known who serves it: the highest anybody asks. A name in no
+/// catalogue may be another name of any model.
+pub(super) fn highest_price<'c>(prices: Option<&'c Catalogue>, model: &str) -> Option<&'c Model> {
+    let prices = prices?;
+    prices.dearest(model).or_else(|| prices.dearest_of_all())
+}
+
+/// The price of what has answered a request.
+pub(super) fn price<'c>(prices: Option<&'c Catalogue>, record: &Record<'_>) -> Option<&'c Model> {
+    let (prices, provider) = (prices?, record.provider.as_deref()?);
+    // Providers answer with the full name of what an alias stands for; not all of them say.
+    let names = [&record.answered_model, &record.sent_model, &record.model];
+    names.into_iter().flatten().find_map(|name| prices.lookup(provider, name).model())
+}
+
+/// The usage a record holds.
+pub(super) fn usage_of(recorded: RecordedUsage) -> Usage {
+    Usage {
+        input_uncached: recorded.input,
+        cache_read: recorded.cache_read,
+        cache_write: recorded.cache_write,
+        output: recorded.output,
+        reasoning: recorded.reasoning,
+        cache_write_1h: recorded.cache_write_1h,
+        audio_input: recorded.audio_input,
+        audio_output: recorded.audio_output,
+        image_input: recorded.image_input,
+        image_output: recorded.image_output,
+    }
+}

@@ -1,0 +1,424 @@
+//! The downstream `limit` filter: lets through what its limits allow, and charges what was used.
+//!
+//! It stands behind `llm`, whose hand-off says what a request asks for. Before the request goes on, what it can use at
+//! most is taken from every bucket, or, where one has not enough, from none; when it is over, the difference to what it
+//! has used is given back. So no number of requests at the same time can use more than there is.
+
+mod amounts;
+mod bucket;
+mod plan;
+
+use std::sync::Arc;
+
+use filter_config::{Endpoint, OnUnknownUsage, Unit};
+use llm_dialects::hub::{ApiError, ErrorKind, Usage};
+use price_catalogue::Model;
+use serde_json::{Value, json};
+
+use self::amounts::{Expected, Fit, Used};
+use self::bucket::{Shape, Standing};
+pub(crate) use self::plan::LimitPlan;
+use self::plan::{Asking, Bucket, Descriptor, Policy};
+use crate::handoff::Handoff;
+use crate::llm::error_reply;
+use crate::metrics::{Labels, Metric};
+use crate::record::{Outcome, RECORD_STATE, Record};
+use crate::{Attribute, BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, LocalReply, Overflow, endpoints};
+
+/// Most hits one call may count: Envoy 1.40 leaves out descriptors with more.
+const MOST_HITS: u64 = 1_000_000_000;
+
+/// Endpoints whose answers have no usage.
+const NOT_COUNTED: [Endpoint; 4] = [
+    Endpoint::OpenaiModels,
+    Endpoint::AnthropicCountTokens,
+    Endpoint::GeminiCountTokens,
+    Endpoint::BedrockCountTokens,
+];
+
+/// Response code details of refusals.
+const DETAILS: &str = "weir_rate_limited";
+
+/// One request in the filter.
+#[derive(Debug)]
+pub(crate) struct LimitExchange {
+    plan: Arc<LimitPlan>,
+    taken: Vec<Taken>,
+    asked: Vec<Asked>,
+    /// How the bucket stands that has least left.
+    shown: Option<Shown>,
+    /// The rate limit service refused, and so took nothing.
+    refused_by_service: bool,
+}
+
+/// What was taken from a bucket.
+#[derive(Debug)]
+struct Taken {
+    key: String,
+    shape: Shape,
+    unit: Unit,
+    amount: u64,
+    on_unknown: OnUnknownUsage,
+}
+
+/// What the rate limit service is asked for.
+#[derive(Debug)]
+struct Asked {
+    descriptor: Arc<Descriptor>,
+    amount: u64,
+    on_unknown: OnUnknownUsage,
+}
+
+/// A bucket as the client is told of it.
+#[derive(Debug, Clone, Copy)]
+struct Shown {
+    limit: u64,
+    standing: Standing,
+}
+
+impl LimitExchange {
+    pub(crate) fn new(plan: Arc<LimitPlan>) -> Self {
+        Self { plan, taken: Vec::new(), asked: Vec::new(), shown: None, refused_by_service: false }
+    }
+
+    pub(crate) fn request_headers(&mut self, host: &mut dyn Host, _end: bool) -> HeadersFlow {
+        let names = host.attribute(Attribute::RouteLimits);
+        let names = names.and_then(|names| serde_json::from_str::<Vec<String>>(&names).ok());
+        let handoff = Handoff::read(host);
+        let asking = handoff
+            .as_ref()
+            .map_or(Asking::default(), |handoff| Asking { model: &handoff.model, stream: handoff.stream });
+        let plan = Arc::clone(&self.plan);
+        let policies = plan.select(names, host, &asking);
+        if policies.is_empty() {
+            return HeadersFlow::Continue(BodyMode::Skip);
+        }
+        let expected = handoff.as_ref().map_or(Expected::default(), expected);
+        let model = amounts::highest_price(plan.prices.as_ref(), asking.model);
+        let now_ms = host.now_ms();
+        let mut cap = None;
+        for policy in &policies {
+            for bucket in &policy.local {
+                let (fit, standing) = take(host, bucket, now_ms, &mut |there| {
+                    expected.fit(bucket.unit, &policy.reserve, model, there, bucket.shape.capacity)
+                });
+                let limit = bucket.shape.capacity;
+                if !bucket.shadow
+                    && self.shown.is_none_or(|shown| standing.remaining < shown.standing.remaining)
+                {
+                    self.shown = Some(Shown { limit, standing });
+                }
+                if let Some(fit) = fit {
+                    if bucket.unit != Unit::Requests && !bucket.shadow && policy.reserve.enabled {
+                        cap = Some(cap.unwrap_or(fit.output).min(fit.output));
+                    }
+                    self.taken.push(Taken {
+                        key: bucket.key.clone(),
+                        shape: bucket.shape,
+                        unit: bucket.unit,
+                        amount: fit.amount,
+                        on_unknown: policy.reserve.on_unknown_usage,
+                    });
+                    continue;
+                }
+                let action = if bucket.shadow { "shadow_limited" } else { "limited" };
+                host.observe(Metric::LimitDecisions, &Labels::new([unit_name(bucket.unit), action]), 1);
+                if bucket.shadow {
+                    // It takes nothing it would have refused: so the limit is seen as it would be.
+                    continue;
+                }
+                self.shown = Some(Shown { limit, standing });
+                self.give_back(host, now_ms);
+                return HeadersFlow::Reply(refuse(
+                    host,
+                    handoff.as_ref(),
+                    bucket.unit,
+                    Shown { limit, standing },
+                ));
+            }
+        }
+        self.ask_service(host, &policies, expected, model, &asking);
+        cap_output(host, &policies, expected, cap);
+        HeadersFlow::Continue(BodyMode::Skip)
+    }
+
+    pub(crate) fn request_body(&mut self, _host: &mut dyn Host, _body: &[u8], _end: bool) -> BodyFlow {
+        BodyFlow::Keep
+    }
+
+    pub(crate) fn request_overflow(&mut self, _host: &mut dyn Host) -> LocalReply {
+        // Bodies are not held here, so none is too large.
+        LocalReply { status: 413, headers: Vec::new(), body: Vec::new(), details: DETAILS }
+    }
+
+    pub(crate) fn response_headers(&mut self, host: &mut dyn Host, _end: bool) -> HeadersFlow {
+        if !self.asked.is_empty() {
+            let details = host.attribute(Attribute::ResponseCodeDetails).unwrap_or_default();
+            self.refused_by_service = details == "request_rate_limited" || details == "rate_limiter_error";
+        }
+        if let Some(shown) = self.shown.filter(|shown| shown.is_strictest(host)) {
+            for (name, value) in shown.headers() {
+                host.set_header(HeaderMap::Response, name, &value);
+            }
+        }
+        HeadersFlow::Continue(BodyMode::Skip)
+    }
+
+    pub(crate) fn response_body(&mut self, _host: &mut dyn Host, _body: &[u8], _end: bool) -> BodyFlow {
+        BodyFlow::Keep
+    }
+
+    pub(crate) fn response_overflow(&mut self, _host: &mut dyn Host) -> Overflow {
+        Overflow::Release
+    }
+
+    pub(crate) fn complete(&mut self, host: &mut dyn Host) {
+        if self.taken.is_empty() && self.asked.is_empty() {
+            return;
+        }
+        let json = host.state(RECORD_STATE);
+        let record = json.as_deref().and_then(|json| serde_json::from_slice::<Record<'_>>(json).ok());
+        let sent = host.attribute(Attribute::Attempts).is_some_and(|attempts| attempts != "0");
+        let used = Used::of(record.as_ref(), sent);
+        let plan = Arc::clone(&self.plan);
+        let answered = record.as_ref().and_then(|record| amounts::price(plan.prices.as_ref(), record));
+        self.count_unknown(host, used, record.as_ref(), answered.is_some());
+        let now_ms = host.now_ms();
+        for taken in self.taken.drain(..).filter(|taken| taken.unit != Unit::Requests) {
+            let charge = used.charge(taken.unit, taken.amount, taken.on_unknown, answered);
+            settle(host, &taken.key, taken.shape, now_ms, i128::from(charge) - i128::from(taken.amount));
+        }
+        // What was refused was not taken; and requests are charged when they come.
+        let refused = self.refused_by_service;
+        let asked = self.asked.drain(..).filter(|asked| !refused && asked.descriptor.unit != Unit::Requests);
+        for asked in asked {
+            let own = match used {
+                Used::Known(usage) => asked.descriptor.cost(&llm(&usage, record.as_ref(), answered)),
+                Used::Nothing | Used::Unknown => None,
+            };
+            let unit = asked.descriptor.unit;
+            let charge = own.unwrap_or_else(|| used.charge(unit, asked.amount, asked.on_unknown, answered));
+            let (what, difference) = match charge.checked_sub(asked.amount) {
+                Some(more) => ("charge", more),
+                None => ("refund", asked.amount.saturating_sub(charge)),
+            };
+            if difference > 0 {
+                let key = format!("{}.{what}", asked.descriptor.state);
+                host.publish(&key, difference.min(MOST_HITS).to_string().as_bytes());
+            }
+        }
+    }
+
+    /// Counts what is charged without being known.
+    fn count_unknown(&self, host: &mut dyn Host, used: Used, record: Option<&Record<'_>>, priced: bool) {
+        let units = self.taken.iter().map(|taken| taken.unit);
+        let units = units.chain(self.asked.iter().map(|asked| asked.descriptor.unit));
+        let (mut tokens, mut money) = (false, false);
+        for unit in units {
+            tokens |= unit != Unit::Requests;
+            money |= unit == Unit::MicroUsd;
+        }
+        // Some answers have no usage anybody could say.
+        let client = record.and_then(|record| Endpoint::from_name(record.client.as_deref()?));
+        let countable = client.is_none_or(|client| !NOT_COUNTED.contains(&client));
+        if tokens && countable && used == Used::Unknown {
+            host.observe(Metric::LimitDecisions, &Labels::new(["tokens", "unknown_usage"]), 1);
+        }
+        if money && !priced && matches!(used, Used::Known(_)) {
+            host.observe(Metric::LimitDecisions, &Labels::new(["micro_usd", "unknown_price"]), 1);
+        }
+    }
+
+    /// Gives back all that was taken.
+    fn give_back(&mut self, host: &mut dyn Host, now_ms: u64) {
+        for taken in self.taken.drain(..) {
+            settle(host, &taken.key, taken.shape, now_ms, -i128::from(taken.amount));
+        }
+    }
+
+    /// Publishes what Envoy's own filter asks the service.
+    fn ask_service(
+        &mut self,
+        host: &mut dyn Host,
+        policies: &[&Policy],
+        expected: Expected,
+        model: Option<&Model>,
+        asking: &Asking<'_>,
+    ) {
+        for policy in policies {
+            for descriptor in &policy.descriptors {
+                let Some(values) = descriptor.values(host, asking) else {
+                    host.observe(
+                        Metric::LimitDecisions,
+                        &Labels::new([unit_name(descriptor.unit), "descriptor_failed"]),
+                        1,
+                    );
+                    continue;
+                };
+                for (index, value) in values.iter().enumerate() {
+                    host.publish(&format!("{}.{index}", descriptor.state), value.as_bytes());
+                }
+                let amount = match descriptor.unit {
+                    Unit::Requests => descriptor.requests(host, asking),
+                    unit => expected.reservation(unit, &policy.reserve, model),
+                };
+                let amount = amount.min(MOST_HITS);
+                host.publish(&format!("{}.hits", descriptor.state), amount.to_string().as_bytes());
+                self.asked.push(Asked {
+                    descriptor: Arc::clone(descriptor),
+                    amount,
+                    on_unknown: policy.reserve.on_unknown_usage,
+                });
+            }
+        }
+    }
+}
+
+impl Shown {
+    /// Whether no other limit has told the client of less.
+    fn is_strictest(self, host: &dyn Host) -> bool {
+        let told = host.header(HeaderMap::Response, "x-ratelimit-remaining");
+        let told = told.and_then(|told| told.trim().parse::<u64>().ok());
+        told.is_none_or(|told| self.standing.remaining <= told)
+    }
+
+    fn headers(self) -> [(&'static str, String); 3] {
+        [
+            ("x-ratelimit-limit", self.limit.to_string()),
+            ("x-ratelimit-remaining", self.standing.remaining.to_string()),
+            ("x-ratelimit-reset", self.standing.full_ms.div_ceil(1000).to_string()),
+        ]
+    }
+}
+
+/// What a hand-off says of a request's size.
+fn expected(handoff: &Handoff) -> Expected {
+    let chat = endpoints::dialect(handoff.client).is_some() || handoff.client == Endpoint::OpenaiCompletions;
+    Expected {
+        // Most texts have more than three bytes for a token; what is no text is no better guessed otherwise.
+        input: handoff.traits.input_tokens.unwrap_or(handoff.body_bytes.div_ceil(3)),
+        output: handoff.traits.max_output,
+        generates: chat,
+    }
+}
+
+/// Takes as much out of a bucket of this Envoy as fits what is there.
+fn take(
+    host: &mut dyn Host,
+    bucket: &Bucket,
+    now_ms: u64,
+    fit: &mut dyn FnMut(u64) -> Result<Fit, u64>,
+) -> (Option<Fit>, Standing) {
+    let (mut taken, mut standing) = (None, Standing::default());
+    host.update_shared(&bucket.key, &mut |stored| {
+        let (new, now) = bucket.shape.take(stored, now_ms, &mut |there| {
+            let fits = fit(there);
+            taken = fits.ok();
+            fits.map(|fit| fit.amount)
+        });
+        standing = now;
+        now.taken.then_some(new)
+    });
+    (taken.filter(|_| standing.taken), standing)
+}
+
+/// Takes `more` out of a bucket, or gives it back, whatever is there.
+fn settle(host: &mut dyn Host, key: &str, shape: Shape, now_ms: u64, more: i128) {
+    if more != 0 {
+        host.update_shared(key, &mut |stored| Some(shape.settle(stored, now_ms, more)));
+    }
+}
+
+/// Tells the provider filter how many tokens were reserved for the answer.
+fn cap_output(host: &mut dyn Host, policies: &[&Policy], expected: Expected, local: Option<u64>) {
+    let counts = |policy: &&&Policy| {
+        policy.reserve.enabled
+            && policy.descriptors.iter().any(|descriptor| descriptor.unit != Unit::Requests)
+    };
+    let global = policies.iter().filter(counts).map(|policy| expected.output_cap(&policy.reserve));
+    let cap = global.chain(local).min();
+    let Some(cap) = cap.filter(|_| expected.generates) else { return };
+    let Some(json) = host.state(RECORD_STATE) else { return };
+    let Ok(mut record) = serde_json::from_slice::<Record<'_>>(&json) else { return };
+    record.traits.output_cap = Some(cap);
+    host.publish(RECORD_STATE, &record.to_json());
+}
+
+/// The answer to a request for which there is not enough left.
+fn refuse(host: &mut dyn Host, handoff: Option<&Handoff>, unit: Unit, shown: Shown) -> LocalReply {
+    let what = match unit {
+        Unit::Requests => "requests",
+        Unit::Tokens => "tokens",
+        Unit::MicroUsd => "millionths of a dollar",
+    };
+    let seconds = shown.standing.wait_ms.map(|wait| wait.div_ceil(1000).max(1));
+    let message = match seconds {
+        Some(seconds) => {
+            format!("The limit of {} {what} is used up; try again in {seconds} s.", shown.limit)
+        }
+        None => format!(
+            "The request could use more than the limit of {} {what} ever allows; send less, or ask for fewer output \
+             tokens.",
+            shown.limit
+        ),
+    };
+    let mut reply = match handoff {
+        Some(handoff) => {
+            let error = ApiError {
+                status: 429,
+                kind: ErrorKind::RateLimit,
+                code: Some("rate_limit_exceeded".to_owned()),
+                param: None,
+                message,
+            };
+            if let Some(json) = host.state(RECORD_STATE)
+                && let Ok(mut record) = serde_json::from_slice::<Record<'_>>(&json)
+            {
+                record.outcome = Outcome::Refused;
+                record.error = Some("rate_limit_exceeded".into());
+                host.publish(RECORD_STATE, &record.to_json());
+            }
+            error_reply(handoff.error_form(), &error, DETAILS)
+        }
+        None => LocalReply {
+            status: 429,
+            headers: vec![("content-type".into(), "text/plain; charset=utf-8".to_owned())],
+            body: message.into_bytes(),
+            details: DETAILS,
+        },
+    };
+    reply.headers.extend(seconds.map(|seconds| ("retry-after".into(), seconds.to_string())));
+    reply.headers.extend(shown.headers().map(|(name, value)| (name.into(), value)));
+    reply
+}
+
+/// A finished request as cost expressions see it, with the field names of agentgateway.
+fn llm(usage: &Usage, record: Option<&Record<'_>>, model: Option<&Model>) -> Value {
+    let text = |field: Option<&std::borrow::Cow<'_, str>>| field.map(|text| text.clone().into_owned());
+    let mut llm = json!({
+        "inputTokens": usage.input_total(),
+        "outputTokens": usage.output,
+        "totalTokens": usage.total(),
+        "cachedInputTokens": usage.cache_read,
+        "cacheCreationInputTokens": usage.cache_write,
+        "reasoningTokens": usage.reasoning,
+        "requestModel": record.and_then(|record| text(record.model.as_ref())),
+        "responseModel": record.and_then(|record| text(record.answered_model.as_ref())),
+        "provider": record.and_then(|record| text(record.provider.as_ref())),
+        "streaming": record.is_some_and(|record| record.stream),
+    });
+    if let (Some(model), Some(llm)) = (model, llm.as_object_mut()) {
+        #[expect(clippy::cast_precision_loss, reason = "dollars, for expressions that calculate with them")]
+        let usd = model.cost(usage).total().nano_usd() as f64 / 1e9;
+        llm.insert("cost".to_owned(), json!({"total": usd}));
+    }
+    llm
+}
+
+fn unit_name(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Requests => "requests",
+        Unit::Tokens => "tokens",
+        Unit::MicroUsd => "micro_usd",
+    }
+}

@@ -1,0 +1,109 @@
+//! Gathering slots while a body is read.
+
+use crate::json::{Fault, Shape, Span, Value};
+use crate::slot::{At, Form, Slot};
+
+/// What reading a body gathers.
+#[derive(Debug, Default)]
+pub(crate) struct Collector<'a> {
+    pub(crate) slots: Vec<Slot<'a>>,
+    /// Of each slot.
+    pub(crate) places: Vec<Place>,
+    pub(crate) containers: Vec<Container>,
+    pub(crate) echoes: Vec<Edit>,
+}
+
+/// Where a slot stands.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) span: Span,
+    pub(crate) shape: Shape,
+    /// What goes when it is replaced.
+    pub(crate) seal: Option<Seal>,
+}
+
+/// A child of a container that goes when the text it vouches for is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Seal {
+    pub(crate) container: usize,
+    pub(crate) child: usize,
+}
+
+/// An object or a list whose children can go.
+#[derive(Debug)]
+pub(crate) struct Container {
+    /// Of each child, with its key.
+    pub(crate) children: Vec<Span>,
+    /// How the first child is written when all are to go, and the list must not become empty: what stands around the
+    /// new text of the last one that had any.
+    pub(crate) never_empty: Option<[&'static str; 2]>,
+}
+
+/// Bytes to be written instead of others.
+#[derive(Debug, Clone)]
+pub(crate) struct Edit {
+    pub(crate) span: Span,
+    pub(crate) with: &'static str,
+}
+
+impl<'a> Collector<'a> {
+    /// Takes a string; nothing for null.
+    pub(crate) fn text(&mut self, value: Option<Value<'_, 'a>>, at: At) -> Result<(), Fault> {
+        self.string(value, at, Form::Text)
+    }
+
+    /// Takes a string that holds JSON; nothing for null. An object is taken as it is: some providers write arguments
+    /// so.
+    pub(crate) fn json_text(&mut self, value: Option<Value<'_, 'a>>, at: At) -> Result<(), Fault> {
+        match value {
+            Some(value) if value.shape() == Shape::Object => self.json_value(Some(value), at),
+            value => self.string(value, at, Form::JsonText),
+        }
+    }
+
+    /// Takes a JSON value as it is; nothing for null.
+    pub(crate) fn json_value(&mut self, value: Option<Value<'_, 'a>>, at: At) -> Result<(), Fault> {
+        if let Some(value) = value.filter(|value| value.shape() != Shape::Null) {
+            self.push(value, at, Form::JsonValue, value.raw().into());
+        }
+        Ok(())
+    }
+
+    fn string(&mut self, value: Option<Value<'_, 'a>>, at: At, form: Form) -> Result<(), Fault> {
+        let Some(value) = value.filter(|value| value.shape() != Shape::Null) else { return Ok(()) };
+        let text = value.text().ok_or_else(|| value.wrong("a string"))?;
+        self.push(value, at, form, text);
+        Ok(())
+    }
+
+    fn push(&mut self, value: Value<'_, 'a>, at: At, form: Form, text: std::borrow::Cow<'a, str>) {
+        let At { scope, role, thread, block, snapshot } = at;
+        self.slots.push(Slot { scope, role, message: thread.message, thread, block, form, snapshot, text });
+        self.places.push(Place { span: value.span(), shape: value.shape(), seal: None });
+    }
+
+    /// Notes a value that repeats text of slots, and what makes it harmless. Values that are so already are left.
+    pub(crate) fn echo(&mut self, value: Option<Value<'_, 'a>>, with: &'static str) {
+        if let Some(value) = value.filter(|value| value.shape() != Shape::Null && value.raw() != with) {
+            self.echoes.push(Edit { span: value.span(), with });
+        }
+    }
+
+    /// A container whose children can go.
+    pub(crate) fn container(
+        &mut self,
+        value: Value<'_, 'a>,
+        never_empty: Option<[&'static str; 2]>,
+    ) -> usize {
+        let children = value.children().map(Value::outer_span).collect();
+        self.containers.push(Container { children, never_empty });
+        self.containers.len() - 1
+    }
+
+    /// Ties the slots from index `from` on that have no seal to a child of a container.
+    pub(crate) fn seal(&mut self, from: usize, seal: Seal) {
+        for place in self.places.iter_mut().skip(from) {
+            place.seal.get_or_insert(seal);
+        }
+    }
+}
