@@ -153,6 +153,16 @@ def reference(backend: str) -> dict[str, Any]:
     return {"group": "agentgateway.dev", "kind": "AgentgatewayBackend", "name": backend}
 
 
+def static(name: str, port: int) -> dict[str, Any]:
+    """A backend that is just a port of this machine."""
+    return {
+        "apiVersion": AGENTGATEWAY,
+        "kind": "AgentgatewayBackend",
+        "metadata": {"name": name},
+        "spec": {"static": {"host": "127.0.0.1", "port": port}},
+    }
+
+
 def rule(backend: str, path: str | None = None, **headers: str) -> dict[str, Any]:
     """A rule for a path prefix and exact headers (`_` stands for `-`)."""
     match: dict[str, Any] = {}

@@ -47,14 +47,18 @@ BROKEN = {
         ["{file}:", "HTTPRoute default/bad", "spec.parentRefs[0]", "no-such-gateway"],
     ),
     "not served": (
+        m.dump(m.backend("bad", m.provider("openai", 9), transformation={})),
+        ["{file}:", "AgentgatewayBackend default/bad", "spec.policies.transformation"],
+    ),
+    "bad guard": (
         m.dump(
             m.backend(
                 "bad",
                 m.provider("openai", 9),
-                ai={"promptGuard": {"request": [{"regex": {"builtins": ["Email"]}}]}},
+                ai={"promptGuard": {"request": [{"regex": {"builtins": ["EMail"]}}]}},
             )
         ),
-        ["{file}:", "AgentgatewayBackend default/bad", "promptGuard"],
+        ["{file}:", "AgentgatewayBackend default/bad", "promptGuard", 'did you mean "Email"?'],
     ),
 }
 

@@ -13,7 +13,7 @@ import pytest
 import answers
 import dialects
 from processes import free_port
-from provider import Provider, stream
+from provider import Provider, reply, stream
 from weir import DIST, REPOSITORY, PlainEnvoy, validate
 
 EXAMPLES = REPOSITORY / "envoy" / "examples"
@@ -61,7 +61,7 @@ def with_ports(name: str, folder: Path, upstream: int) -> tuple[Path, int, int]:
     return path, port, admin
 
 
-@pytest.fixture(params=["openai-to-anthropic", "token-counting"])
+@pytest.fixture(params=["openai-to-anthropic", "token-counting", "guarding"])
 def name(request: pytest.FixtureRequest, runtime: str) -> str:
     return f"{request.param}.{runtime}.yaml"
 
@@ -150,3 +150,39 @@ def test_counting_changes_nothing(
 def test_counting_leaves_other_traffic_alone(counting: Example, provider: Provider) -> None:
     response = httpx.get(f"{counting.base}/anything", timeout=dialects.TIMEOUT)
     assert response.status_code == 200 and provider.last.path == "/anything"
+
+
+@pytest.fixture(scope="module")
+def guarding(runtime: str, scripted: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
+    yield from start(f"guarding.{runtime}.yaml", tmp_path_factory.mktemp("guarding"), scripted)
+
+
+@pytest.mark.parametrize("dialect", dialects.DIALECTS)
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+def test_guards_stand_alone(guarding: Example, provider: Provider, dialect: str, streamed: bool) -> None:
+    """What the example says: addresses leave as placeholders and come back, numbers do not come back at all."""
+    start = guarding.envoy.process.mark()
+    pieces = ("<EMAIL_ADD", "RESS_1> pays with 4111 1111 ", "1111 1111.")
+    if streamed:
+        provider.then(stream(answers.text_stream(dialect, pieces)))
+    else:
+        provider.then(reply(answers.text(dialect, "".join(pieces))))
+    url = guarding.base + dialects.path(dialect, "m", streamed)
+    body = dialects.request(dialect, "m", "I am ann@example.com", streamed)
+    response = httpx.post(url, json=body, headers=dialects.headers(dialect), timeout=dialects.TIMEOUT)
+    assert dialects.read(dialect, response).text == "ann@example.com pays with <CREDIT_CARD>."
+    assert "I am <EMAIL_ADDRESS_1>" in provider.last.body.decode()
+    log = guarding.record(start)["weir"]
+    assert [(line["guard"], line["phase"], line["action"]) for line in log] == [
+        ("people", "request", "mask"),
+        ("numbers", "response", "mask"),
+    ]
+
+
+def test_guards_reject_alone(guarding: Example, provider: Provider) -> None:
+    response = guarding.ask("openai", content="my key is AKIAIOSFODNN7EXAMPLE")
+    error = dialects.error_of("openai", response, 400)
+    assert error["message"].startswith("The prompt holds a key.") and provider.requests == []
+    provider.then(reply(answers.text("openai", "It is called project heron.")))
+    error = dialects.error_of("openai", guarding.ask("openai"), 403)
+    assert "inappropriate" in error["message"]

@@ -8,7 +8,7 @@ use translate::{GcpCredential, GcpToken};
 
 use crate::environment::Environment;
 use crate::fetcher::{ask, checked, lifetime_of, now, token_in};
-use crate::{Error, FetchedToken, Fetcher, assertion};
+use crate::{Error, FetchedToken, Fetcher, assertion, external};
 
 /// The scope of access tokens: everything the account may do.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -99,9 +99,45 @@ async fn with_credential(
             let answer = ask(token_uri, fetcher.internet()?.post(token_uri).form(&form)).await?;
             token_in(token_uri, &answer, "access_token")
         }
+        GcpCredential::ExternalAccount { audience, subject_token_type, token_uri, subject } => {
+            if matches!(wanted, GcpToken::Id { .. }) {
+                let reason = "gives no id tokens; add `service_account_impersonation_url`".to_owned();
+                return Err(Error::Credential { what: "the external account".to_owned(), reason });
+            }
+            external::exchange(fetcher, (audience, subject_token_type), token_uri, subject, SCOPE).await
+        }
+        GcpCredential::Impersonated { url, delegates, source } => {
+            let proof = Box::pin(with_credential(fetcher, source, &GcpToken::Access)).await?;
+            impersonate(fetcher, url, delegates, &proof, wanted).await
+        }
         // A file never leads to the default again.
         GcpCredential::Default => from_metadata(fetcher, wanted).await,
     }
+}
+
+/// A token of a service account, made for one who may act for it:
+/// <https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts>.
+async fn impersonate(
+    fetcher: &Fetcher,
+    url: &str,
+    delegates: &[String],
+    proof: &FetchedToken,
+    wanted: &GcpToken,
+) -> Result<FetchedToken, Error> {
+    let lifetime = format!("{ASSERTION_LIFE}s");
+    let (url, field, body) = match wanted {
+        GcpToken::Access => {
+            let body = json!({ "scope": [SCOPE], "delegates": delegates, "lifetime": lifetime });
+            (url.to_owned(), "accessToken", body)
+        }
+        GcpToken::Id { audience } => {
+            let body = json!({ "audience": audience, "delegates": delegates, "includeEmail": true });
+            (url.replace(":generateAccessToken", ":generateIdToken"), "token", body)
+        }
+    };
+    let request = fetcher.internet()?.post(&url).bearer_auth(proof.token.reveal_text().unwrap_or_default());
+    let request = request.header("content-type", "application/json").body(body.to_string());
+    token_in(&url, &ask(&url, request).await?, field)
 }
 
 /// Asks the metadata server: <https://cloud.google.com/compute/docs/access/authenticate-workloads>.

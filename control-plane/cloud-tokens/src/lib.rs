@@ -11,6 +11,7 @@ mod assertion;
 mod entra;
 mod environment;
 mod error;
+mod external;
 mod fetcher;
 mod google;
 mod keeper;

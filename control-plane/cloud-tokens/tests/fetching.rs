@@ -106,6 +106,125 @@ async fn the_login_of_a_person_is_refreshed_from_the_file_of_gcloud() {
     assert_eq!(form, ["refresh_token", "id", "cs", "rt"]);
 }
 
+/// An answer that has what every token server calls its token.
+fn any_token() -> String {
+    json!({ "access_token": "first", "expires_in": 60, "accessToken": "tok", "token": "tok", "id": "subject" })
+        .to_string()
+}
+
+/// The file of an external account whose source is `source`.
+fn external(server: &TokenServer, source: Value, more: Value) -> Value {
+    let mut file = json!({
+        "type": "external_account", "audience": "//iam.googleapis.com/p", "credential_source": source,
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt", "token_url": format!("{}/sts", server.url()),
+    });
+    file.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    file
+}
+
+/// An environment that leads to a credentials file, which lives as long as the folder.
+fn environment_of(file: &Value) -> (Environment, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("credentials.json");
+    std::fs::write(&path, file.to_string()).unwrap();
+    (Environment::from([("GOOGLE_APPLICATION_CREDENTIALS", path.to_str().unwrap())]), folder)
+}
+
+#[tokio::test]
+async fn a_token_of_another_platform_is_exchanged() {
+    let server = TokenServer::start(200, &any_token());
+    let kept = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(kept.path(), " subject\n").unwrap();
+    let file = external(&server, json!({ "file": kept.path() }), json!({}));
+    let (environment, _folder) = environment_of(&file);
+    let (token, asked) = fetched(environment, &google(GcpCredential::Default), server).await;
+    assert_eq!((token.token.reveal_text(), token.lifetime), (Some("first"), Duration::from_secs(60)));
+    assert_eq!(asked.line, "POST /sts HTTP/1.1");
+    let form = ["grant_type", "audience", "subject_token", "subject_token_type", "scope"];
+    assert_eq!(
+        form.map(|name| asked.form[name].as_str()),
+        [
+            "urn:ietf:params:oauth:grant-type:token-exchange",
+            "//iam.googleapis.com/p",
+            "subject",
+            "urn:ietf:params:oauth:token-type:jwt",
+            "https://www.googleapis.com/auth/cloud-platform",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_token_from_a_url_acts_for_a_service_account() {
+    for (wanted, method, asked_for) in [
+        (GcpToken::Access, "generateAccessToken", json!({ "lifetime": "3600s" })),
+        (
+            GcpToken::Id { audience: "https://a".to_owned() },
+            "generateIdToken",
+            json!({ "audience": "https://a" }),
+        ),
+    ] {
+        let server = TokenServer::start(200, &any_token());
+        let source = json!({
+            "url": format!("{}/identity", server.url()), "headers": { "metadata": "true" },
+            "format": { "type": "json", "subject_token_field_name": "id" },
+        });
+        let url = format!("{}/acme:generateAccessToken", server.url());
+        let file = external(&server, source, json!({ "service_account_impersonation_url": url }));
+        let (environment, _folder) = environment_of(&file);
+        let source = TokenSource::Gcp { credential: GcpCredential::Default, wanted };
+        let token = Fetcher::new(environment).fetch(&source).await.unwrap();
+        assert_eq!((token.token.reveal_text(), token.lifetime.as_secs()), (Some("tok"), 60));
+        let (identity, exchange, impersonation) = (server.asked(), server.asked(), server.asked());
+        assert_eq!((&*identity.line, &*identity.headers["metadata"]), ("GET /identity HTTP/1.1", "true"));
+        assert_eq!(exchange.form["subject_token"], "subject");
+        assert_eq!(impersonation.line, format!("POST /acme:{method} HTTP/1.1"));
+        assert_eq!(impersonation.headers["authorization"], "Bearer first");
+        for (name, value) in asked_for.as_object().unwrap() {
+            assert_eq!(&impersonation.json[name], value);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_service_account_acts_for_another() {
+    let server = TokenServer::start(200, &any_token());
+    let file = json!({
+        "type": "impersonated_service_account", "delegates": ["between"],
+        "service_account_impersonation_url": format!("{}/acme:generateAccessToken", server.url()),
+        "source_credentials": {
+            "type": "authorized_user", "client_id": "id", "client_secret": "cs", "refresh_token": "rt",
+            "token_uri": format!("{}/refresh", server.url()),
+        },
+    });
+    let credential = GcpCredential::from_json(&file.to_string()).unwrap();
+    assert!(!credential.reads_the_machine(), "it may come from a Secret");
+    let token = Fetcher::new(Environment::default()).fetch(&google(credential)).await.unwrap();
+    assert_eq!(token.token.reveal_text(), Some("tok"));
+    assert_eq!(server.asked().form["refresh_token"], "rt");
+    assert_eq!(server.asked().json["delegates"], json!(["between"]));
+}
+
+#[tokio::test]
+async fn external_accounts_that_hold_nothing_say_so() {
+    let server = TokenServer::start(200, &any_token());
+    let empty = tempfile::NamedTempFile::new().unwrap();
+    for (source, wanted, words) in [
+        (json!({ "file": "/nonexistent" }), GcpToken::Access, "cannot be read"),
+        (json!({ "file": empty.path() }), GcpToken::Access, "holds no token"),
+        (json!({ "file": empty.path() }), GcpToken::Id { audience: "a".to_owned() }, "no id tokens"),
+        (
+            json!({ "url": server.url(), "format": { "type": "json", "subject_token_field_name": "x" } }),
+            GcpToken::Access,
+            "field `x`",
+        ),
+    ] {
+        let (environment, _folder) = environment_of(&external(&server, source, json!({})));
+        let source = TokenSource::Gcp { credential: GcpCredential::Default, wanted };
+        let error = Fetcher::new(environment).fetch(&source).await.unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn without_a_file_the_metadata_server_is_asked() {
     let server = TokenServer::start(200, &access_token().to_string());

@@ -34,6 +34,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:18081")]
         listen: SocketAddr,
     },
+    /// Serve rate limits to Envoy, over the RLS protocol
+    Ratelimit(RateLimitArgs),
     /// Become Envoy, tied to the life of the calling process; for `weir run` itself
     #[command(hide = true)]
     ExecEnvoy {
@@ -55,6 +57,16 @@ pub(crate) struct SourceArgs {
     /// Take an entry of a Secret from an environment variable, in place of or in addition to what files say
     #[arg(long, value_name = "NAMESPACE/NAME/KEY=ENV_VAR")]
     pub(crate) secret_env: Vec<SecretEnv>,
+    /// Catalogue of what tokens cost, for limits on costs: JSON, see docs/limits.md; changes are followed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Option<PathBuf>,
+}
+
+impl SourceArgs {
+    /// Every path to watch.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        self.files.iter().chain(&self.prices).cloned().collect()
+    }
 }
 
 /// Which build of the filters is used, and where it is.
@@ -106,6 +118,34 @@ pub(crate) struct TranslateArgs {
     /// Loopback port for Envoy's admin interface in that bootstrap
     #[arg(long, value_name = "PORT", default_value_t = 9901, requires = "standalone")]
     pub(crate) admin: u16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RateLimitArgs {
+    /// File of limits, or folder with one for each domain, in the format of envoyproxy/ratelimit; changes are followed
+    #[arg(long, value_name = "PATH")]
+    pub(crate) config: PathBuf,
+    /// Address to serve gRPC on, without TLS
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8081")]
+    pub(crate) grpc: SocketAddr,
+    /// Address to serve /metrics, /counters and /healthz on
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) metrics: Option<SocketAddr>,
+    /// Keep counters in this Redis (redis:// or rediss://) rather than in memory, so that several servers share them
+    #[arg(long, value_name = "URL", env = "WEIR_RATELIMIT_REDIS", hide_env_values = true)]
+    pub(crate) redis: Option<String>,
+    /// Longest wait for an answer of Redis, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    pub(crate) redis_timeout: u64,
+    /// File in which counters in memory outlive a restart
+    #[arg(long, value_name = "FILE", conflicts_with = "redis")]
+    pub(crate) state: Option<PathBuf>,
+    /// How many counters memory may hold; calls that need more fail
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, conflicts_with = "redis")]
+    pub(crate) max_counters: usize,
+    /// Form of the messages
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
 }
 
 /// A build of the filters.

@@ -25,12 +25,13 @@ pub(crate) struct Configuration {
 impl Configuration {
     /// Reads the files and translates what they hold.
     pub(crate) fn load(sources: &mut Sources, settings: &Settings) -> Self {
-        let Loaded { objects, refused, locations, mut findings, unsettled } = sources.load();
+        let Loaded { objects, refused, locations, mut findings, unsettled, prices } = sources.load();
         let mut all: Objects = objects.values().cloned().collect();
         for object in refused.into_values() {
             all.refuse(object);
         }
-        let mut translation = translate::translate(&all, settings);
+        let settings = Settings { prices, ..settings.clone() };
+        let mut translation = translate::translate(&all, &settings);
         for mut finding in std::mem::take(&mut translation.findings) {
             locate(&mut finding, &locations);
             findings.push(finding);
@@ -42,7 +43,12 @@ impl Configuration {
 
     /// How many findings are errors.
     pub(crate) fn errors(&self) -> usize {
-        self.findings.iter().filter(|finding| finding.severity == Severity::Error).count()
+        self.count(Severity::Error)
+    }
+
+    /// How many findings are this severe.
+    pub(crate) fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
 }
 

@@ -40,6 +40,9 @@ pub(crate) enum Error {
         "--secret-env {secret}: environment variable {variable} is not set or not text; set it, or leave the option out"
     )]
     SecretVariable { secret: String, variable: String },
+    /// The catalogue of prices cannot be used.
+    #[error("--prices {}: {reason}; correct the file, or leave the option out", path.display())]
+    Prices { path: PathBuf, reason: String },
     /// The operating system refused something.
     #[error("{what}: {reason}")]
     System { what: String, reason: String },
@@ -55,6 +58,9 @@ pub(crate) enum Error {
     /// The demo provider cannot start.
     #[error(transparent)]
     DemoProvider(#[from] demo_provider::Error),
+    /// The rate limit service cannot start or go on.
+    #[error(transparent)]
+    RateLimit(#[from] rate_limit::Error),
 }
 
 impl Error {

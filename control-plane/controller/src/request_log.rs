@@ -1,7 +1,7 @@
 //! One line per request, from Envoy's access log.
 //!
 //! Envoy writes a JSON object per request (see `translate/src/envoy/listener.rs`). Its field `weir` is what the filters
-//! recorded about the exchange with the model, as text that is JSON itself.
+//! recorded about the exchange with the model, `guards` what guards found, both as text that is JSON itself.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,6 +26,16 @@ struct Entry {
     first_byte_ms: Option<Value>,
     duration_ms: Option<Value>,
     weir: Option<Value>,
+    guards: Option<Value>,
+}
+
+/// What one guard found.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Guarded {
+    guard: String,
+    phase: String,
+    action: String,
 }
 
 /// What the filters know about an exchange: the part of their record that is shown.
@@ -68,6 +78,11 @@ pub(crate) fn line(raw: &str, format: LogFormat) -> String {
                 }
                 object.insert("weir".to_owned(), record);
             }
+            if let Some(Value::String(text)) = object.get("guards")
+                && let Ok(guards) = serde_json::from_str::<Value>(text)
+            {
+                object.insert("guards".to_owned(), guards);
+            }
             Value::Object(object).to_string()
         }
         LogFormat::Text => match serde_json::from_value(Value::Object(object)) {
@@ -104,6 +119,7 @@ fn text(entry: &Entry) -> String {
     {
         columns.push(format!("{attempts} attempts"));
     }
+    columns.extend(guarded(entry));
     columns.extend(outcome(entry, &exchange));
     columns.join("  ")
 }
@@ -147,6 +163,18 @@ fn tokens(usage: Option<&Usage>) -> String {
     };
     let cache = note(&[(usage.cache_read, "cache read"), (usage.cache_write, "cache write")]);
     format!("in {input}{cache} out {}{}", usage.output, note(&[(usage.reasoning, "reasoning")]))
+}
+
+/// What guards found: `request mask (personal-data)`.
+fn guarded(entry: &Entry) -> Vec<String> {
+    let Some(Value::String(text)) = &entry.guards else { return Vec::new() };
+    let found: Vec<Guarded> = serde_json::from_str(text).unwrap_or_default();
+    found
+        .iter()
+        .map(|one| {
+            format!("{} {} ({})", printable(&one.phase), printable(&one.action), printable(&one.guard))
+        })
+        .collect()
 }
 
 /// How it went, where that is not plain from the status.
@@ -225,6 +253,15 @@ mod tests {
         let shown: Value = serde_json::from_str(&line(&raw, LogFormat::Json)).unwrap();
         assert_eq!(shown["path"], "/openai/v1/chat/completions");
         assert_eq!(shown["weir"]["path"], shown["path"]);
+    }
+
+    #[test]
+    fn what_guards_found_is_shown() {
+        let found = json!([{"guard": "pii", "phase": "request", "action": "mask", "matches": 2}]);
+        let raw = entry(&json!({}), &json!({"guards": found.to_string()}));
+        let shown: Value = serde_json::from_str(&line(&raw, LogFormat::Json)).unwrap();
+        assert_eq!(shown["guards"], found);
+        assert!(line(&raw, LogFormat::Text).contains("request mask (pii)"));
     }
 
     #[test]

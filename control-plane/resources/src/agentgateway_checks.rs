@@ -6,7 +6,7 @@ use crate::names::Host;
 use crate::schema::Issue;
 use crate::{
     AgentgatewayBackendSpec, AgentgatewayPolicySpec, AiPolicy, BackendAuth, BackendPolicy, Inheritance,
-    LlmProvider, PromptMessage, SecretKeyRef, TrafficPhase,
+    LlmProvider, PromptMessage, SecretKeyRef, TrafficPhase, guard_checks,
 };
 
 /// Checks an AgentgatewayBackend.
@@ -49,6 +49,9 @@ pub(crate) fn check_policy(spec: &AgentgatewayPolicySpec, issues: &mut Vec<Issue
         && traffic.phase == Some(TrafficPhase::PreRouting)
     {
         issues.push(not_served("spec.traffic.phase", "PreRouting is", "remove it, or write PostRouting"));
+    }
+    if let Some(limit) = spec.traffic.as_ref().and_then(|traffic| traffic.rate_limit.as_ref()) {
+        crate::rate_limit::check("spec.traffic.rateLimit", limit, issues);
     }
     if let Some(backend) = &spec.backend {
         check_backend_policy("spec.backend", backend, issues);
@@ -109,6 +112,9 @@ pub(crate) fn check_ai(path: &str, ai: &AiPolicy, issues: &mut Vec<Issue>) {
             let remedy = format!("write one of {}", PromptMessage::ROLES.join(", "));
             issues.push(Issue::invalid(format!("{path}.prompt.{place}[{index}].role"), what, remedy));
         }
+    }
+    if let Some(guard) = &ai.prompt_guard {
+        guard_checks::check(&format!("{path}.promptGuard"), guard, issues);
     }
     for suffix in ai.routes.iter().flat_map(|routes| routes.keys()) {
         if suffix.is_empty() || suffix.contains('?') {

@@ -7,8 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::PromptGuard;
 use crate::rules::at_least_one_of;
-use crate::unserved::Refused;
 
 /// Handling of language model requests.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -41,7 +41,7 @@ pub struct AiPolicy {
     pub prompt_caching: Option<PromptCaching>,
     /// Checks of prompts and answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prompt_guard: Option<Refused>,
+    pub prompt_guard: Option<PromptGuard>,
     /// Wire formats by path suffix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routes: Option<BTreeMap<String, RouteType>>,

@@ -7,6 +7,8 @@ use std::sync::Arc;
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
+    /// The object is in force as it is written; what the finding says is good to know.
+    Note,
     /// The object is usable; what the finding names is not in force.
     Warning,
     /// The object is unusable.
@@ -25,6 +27,8 @@ pub enum FindingKind {
     Invalid,
     /// A part of the published API that this version of Weir does not serve.
     NotServed,
+    /// What something that is in force entails.
+    Entailed,
     /// An object of a kind that has no meaning for Weir.
     IgnoredKind,
 }
@@ -97,8 +101,10 @@ impl fmt::Display for Finding {
         if let Some(origin) = &self.origin {
             write!(f, "{origin}: ")?;
         }
-        if self.severity == Severity::Warning {
-            f.write_str("warning: ")?;
+        match self.severity {
+            Severity::Note => f.write_str("note: ")?,
+            Severity::Warning => f.write_str("warning: ")?,
+            Severity::Error => {}
         }
         if let Some(subject) = &self.subject {
             write!(f, "{subject}: ")?;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model_checks::check_expression;
 use crate::rules::{at_least_one_of, exactly_one_of};
 use crate::schema::Issue;
-use crate::{FrontendPolicy, Port};
+use crate::{FrontendPolicy, PolicyBackendRef};
 
 /// Which requests are logged, with which fields, and where the log is sent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -64,36 +64,6 @@ pub enum OtlpProtocol {
     Http,
 }
 
-/// Names a collector: a Service with a port, or an AgentgatewayBackend with `static`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new(
-    "((!has(self.group) || self.group == '') && (!has(self.kind) || self.kind == 'Service')) \
-     || (has(self.group) && self.group == 'agentgateway.dev' && has(self.kind) && self.kind == 'AgentgatewayBackend')")
-    .message("must name a core Service or an agentgateway.dev AgentgatewayBackend"))]
-#[x_kube(validation = Rule::new("(has(self.kind) && self.kind != 'Service') || has(self.port)")
-    .message("port is required for a Service"))]
-pub struct TelemetryBackendRef {
-    /// API group; empty or absent for a Service.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
-    pub group: Option<String>,
-    /// Kind; absent for a Service.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
-    pub kind: Option<String>,
-    /// Name of the object.
-    #[schemars(length(min = 1, max = 253))]
-    pub name: String,
-    /// Namespace of the object; that of the policy when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
-    pub namespace: Option<String>,
-    /// Port of the Service.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub port: Option<Port>,
-}
-
 /// A collector of logs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -106,7 +76,7 @@ pub struct TelemetryBackendRef {
 pub struct OtlpLog {
     /// The collector, as an object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub backend_ref: Option<TelemetryBackendRef>,
+    pub backend_ref: Option<PolicyBackendRef>,
     /// The collector, as a URL; `https` turns on TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024), regex(pattern = "^https?://[^/?#@]+(/[^?#]*)?$"))]
@@ -139,7 +109,7 @@ pub struct OtlpLog {
 pub struct FrontendTracing {
     /// The collector, as an object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub backend_ref: Option<TelemetryBackendRef>,
+    pub backend_ref: Option<PolicyBackendRef>,
     /// The collector, as a URL; `https` turns on TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024), regex(pattern = "^https?://[^/?#@]+(/[^?#]*)?$"))]

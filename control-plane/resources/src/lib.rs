@@ -20,6 +20,10 @@ mod finding;
 mod frontend;
 mod frontend_telemetry;
 mod gateway_checks;
+mod guard;
+mod guard_checks;
+mod guard_service;
+mod guard_text;
 mod health;
 mod http_url;
 mod model;
@@ -31,6 +35,7 @@ mod policy;
 mod port;
 mod provider;
 mod quantity;
+mod rate_limit;
 mod references;
 mod rules;
 mod schema;
@@ -63,7 +68,18 @@ pub use finding::{Finding, FindingKind, Locations, Origin, Severity, Subject};
 pub use frontend::{FrontendHttp, FrontendPolicy};
 pub use frontend_telemetry::{
     FrontendAccessLog, FrontendTracing, OtlpLog, OtlpProtocol, ResourceAttribute, TelemetryAttribute,
-    TelemetryAttributes, TelemetryBackendRef,
+    TelemetryAttributes,
+};
+pub use guard::{
+    GuardFailureMode, GuardHeader, GuardRejection, GuardScope, GuardStreaming, PromptGuard, PromptGuardEntry,
+};
+pub use guard_service::{
+    BedrockGuardrailsGuard, ForwardHeaderMatch, GuardAuth, GuardConnection, HeaderMatchType, ModelArmorGuard,
+    OpenAiModerationGuard, WebhookGuard,
+};
+pub use guard_text::{
+    ConfigMapKeyRef, GuardAction, GuardBuiltin, JsonSchemaGuard, KeywordsGuard, LengthBounds, LengthGuard,
+    RegexGuard,
 };
 pub use health::{BackendHealth, Eviction};
 pub use http_url::HttpUrl;
@@ -86,7 +102,13 @@ pub use provider::{
     OpenAiModerationPolicy, OpenAiModerationRule, ProviderKind, VertexAi,
 };
 pub use quantity::Quantity;
-pub use references::{CaCertificateKind, CaCertificateRef, LocalBackendRef, SecretKeyRef, SecretRef};
+pub use rate_limit::{
+    GlobalRateLimit, LocalRateLimit, RateLimit, RateLimitDescriptor, RateLimitEntry, RateLimitFailureMode,
+    RateLimitReserve, RateLimitTime, RateLimitUnit, UnknownUsage,
+};
+pub use references::{
+    CaCertificateKind, CaCertificateRef, LocalBackendRef, PolicyBackendRef, SecretKeyRef, SecretRef,
+};
 pub use secret::{Secret, SecretValue};
 pub use traffic::{TrafficPhase, TrafficPolicy, TrafficRetry, TrafficTimeouts};
 pub use unserved::{Ignored, Refused};

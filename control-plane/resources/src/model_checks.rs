@@ -1,7 +1,9 @@
 //! What the schema of AgentgatewayModel cannot say: where base URLs must not lead, and which settings belong together.
 
 use crate::schema::Issue;
-use crate::{AgentgatewayModelSpec, BackendPolicy, HttpUrl, ModelProvider, agentgateway_checks};
+use crate::{
+    AgentgatewayModelSpec, BackendPolicy, HttpUrl, ModelProvider, agentgateway_checks, guard_checks,
+};
 
 /// Checks an AgentgatewayModel.
 pub(crate) fn check_model(spec: &AgentgatewayModelSpec, issues: &mut Vec<Issue>) {
@@ -28,6 +30,9 @@ pub(crate) fn check_model(spec: &AgentgatewayModelSpec, issues: &mut Vec<Issue>)
             ..BackendPolicy::default()
         };
         agentgateway_checks::check_backend_policy("spec.policies", &connection, issues);
+        if let Some(guard) = &policies.prompt_guard {
+            guard_checks::check("spec.policies.promptGuard", guard, issues);
+        }
         let lists = [
             ("transformations", &policies.transformations),
             ("finalTransformations", &policies.final_transformations),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rules::at_least_one_of;
 use crate::unserved::Refused;
-use crate::{BackendAuth, BackendHealth, BackendTls, FieldExpression};
+use crate::{BackendAuth, BackendHealth, BackendTls, FieldExpression, PromptGuard};
 
 /// Settings for one model. They mean what those of a backend mean.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -36,7 +36,7 @@ pub struct ModelPolicies {
     pub health: Option<BackendHealth>,
     /// Checks of prompts and answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prompt_guard: Option<Refused>,
+    pub prompt_guard: Option<PromptGuard>,
     /// TLS to the provider; an empty object turns it on with the system's trusted certificates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<BackendTls>,

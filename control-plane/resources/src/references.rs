@@ -113,3 +113,34 @@ pub struct LocalBackendRef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<Port>,
 }
+
+/// Names who a policy calls, such as a collector or a webhook: a Service with a port, or an AgentgatewayBackend with
+/// `static`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(
+    "((!has(self.group) || self.group == '') && (!has(self.kind) || self.kind == 'Service')) \
+     || (has(self.group) && self.group == 'agentgateway.dev' && has(self.kind) && self.kind == 'AgentgatewayBackend')")
+    .message("must name a core Service or an agentgateway.dev AgentgatewayBackend"))]
+#[x_kube(validation = Rule::new("(has(self.kind) && self.kind != 'Service') || has(self.port)")
+    .message("port is required for a Service"))]
+pub struct PolicyBackendRef {
+    /// API group; empty or absent for a Service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub group: Option<String>,
+    /// Kind; absent for a Service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub kind: Option<String>,
+    /// Name of the object.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Namespace of the object; that of the policy when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: Option<String>,
+    /// Port of the Service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<Port>,
+}

@@ -365,7 +365,7 @@ fn type_issue(path: &str, expected: Type, value: &Value) -> Issue {
 fn unserved_issue(path: &str, severity: Severity) -> Issue {
     let remedy = match severity {
         Severity::Error => "remove it; until then the object is not used",
-        Severity::Warning => "it has no effect; the rest of the object is in force",
+        Severity::Warning | Severity::Note => "it has no effect; the rest of the object is in force",
     };
     Issue {
         severity,

@@ -4,9 +4,9 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Duration;
 use crate::rules::duration_at_least;
 use crate::unserved::Refused;
+use crate::{Duration, RateLimit};
 
 /// What happens to requests before a backend is chosen.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -66,9 +66,9 @@ pub struct TrafficPolicy {
     /// JSON web tokens of clients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwt_authentication: Option<Refused>,
-    /// Limits on requests or tokens.
+    /// Limits on requests, tokens or costs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rate_limit: Option<Refused>,
+    pub rate_limit: Option<RateLimit>,
     /// Rewriting of headers and bodies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transformation: Option<Refused>,

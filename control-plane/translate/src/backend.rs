@@ -6,6 +6,7 @@ use filter_config::Endpoint;
 use resources::{AgentgatewayBackend, AiBackend, BackendPolicy, LlmProvider, ObjectKey, RouteType};
 
 use crate::findings::Findings;
+use crate::guard::{self, Guarded};
 use crate::index::Index;
 use crate::names;
 use crate::policy;
@@ -45,18 +46,28 @@ pub(crate) fn resolve(
         return None;
     };
     let groups: Vec<_> = groups.into_iter().filter(|group| !group.is_empty()).collect();
-    let routes = if spec.ai.is_some() { routes(index, key, backend) } else { BTreeMap::new() };
+    let guards: Vec<&Guarded> =
+        groups.iter().flatten().filter_map(|provider| provider.guard.as_deref()).collect();
+    let routes =
+        if spec.ai.is_some() { routes(index, key, backend, &guards, findings) } else { BTreeMap::new() };
     (!groups.is_empty()).then_some(Backend { groups, routes })
 }
 
 /// What is spoken at which paths. It is decided before a provider is chosen, so policies of single members of groups
 /// have no say in it.
-fn routes(index: &Index<'_>, key: &ObjectKey, backend: &AgentgatewayBackend) -> BTreeMap<String, Endpoint> {
+fn routes(
+    index: &Index<'_>,
+    key: &ObjectKey,
+    backend: &AgentgatewayBackend,
+    guards: &[&Guarded],
+    findings: &mut Findings,
+) -> BTreeMap<String, Endpoint> {
     let single = backend.spec.ai.as_ref().is_some_and(|ai| ai.provider.is_some());
     let section = single.then_some(AiBackend::SINGLE_PROVIDER);
     let effective = policy::effective(index, key, backend, section, None);
-    let routes = effective.ai.routes.into_iter().flat_map(|routes| routes.value);
-    routes.map(|(suffix, spoken)| (suffix.clone(), endpoint(*spoken, suffix))).collect()
+    let Some(set) = effective.ai.routes else { return BTreeMap::new() };
+    guard::report_unreadable(guards, &set, findings);
+    set.value.iter().map(|(suffix, spoken)| (suffix.clone(), endpoint(*spoken, suffix))).collect()
 }
 
 fn endpoint(spoken: RouteType, suffix: &str) -> Endpoint {
@@ -80,27 +91,32 @@ fn endpoint(spoken: RouteType, suffix: &str) -> Endpoint {
     }
 }
 
-/// Reports members of a group that get the client's own key, which cannot be meant for several providers.
+/// Reports members of a group that get the client's own key without having been told to, which cannot be meant for
+/// several providers.
 fn warn_of_shared_keys<'a>(
     key: &ObjectKey,
-    members: impl Iterator<Item = (&'a String, &'a Provider)> + Clone,
+    members: impl Iterator<Item = (&'a Member, &'a Provider)> + Clone,
     findings: &mut Findings,
 ) {
     let places: BTreeSet<_> = members.clone().map(|(_, provider)| format!("{:?}", provider.place)).collect();
     if places.len() < 2 {
         return;
     }
-    for (path, provider) in members {
-        let takes_the_clients = provider
-            .filter
-            .as_ref()
-            .is_some_and(|filter| matches!(filter.credential, filter_config::Credential::Client { .. }));
-        if takes_the_clients {
+    for (Member { path, .. }, provider) in members.filter(|(member, _)| !member.has_auth) {
+        if provider.filter.as_ref().is_some_and(|filter| filter.credential.is_clients()) {
             let message =
                 "no `auth` is set, so the key a client sends is passed on to this provider and to others";
             findings.warning(key, path, message, "set policies.auth for every provider of the groups");
         }
     }
+}
+
+/// A usable member of a group.
+struct Member {
+    /// Path of the field that defines it.
+    path: String,
+    /// Some `auth` is set for it.
+    has_auth: bool,
 }
 
 fn ai_groups(
@@ -119,35 +135,29 @@ fn ai_groups(
                 return None;
             }
             let effective = policy::effective(index, key, backend, Some(section), own);
-            provider::resolve(
-                index,
-                key,
-                provider::Section { name: section, path, repeated },
-                provider,
-                &effective,
-                findings,
-            )
+            let section = provider::Section { name: section, path, repeated };
+            let provider = provider::resolve(index, key, section, provider, &effective, findings)?;
+            Some((provider, Member { path: path.to_owned(), has_auth: effective.auth.is_some() }))
         };
     if let Some(provider) = &ai.provider {
-        return vec![
-            resolve(AiBackend::SINGLE_PROVIDER, provider, None, "spec.ai.provider").into_iter().collect(),
-        ];
+        let only = resolve(AiBackend::SINGLE_PROVIDER, provider, None, "spec.ai.provider");
+        return vec![only.into_iter().map(|(provider, _)| provider).collect()];
     }
     let mut groups = Vec::new();
-    let mut paths = Vec::new();
+    let mut all = Vec::new();
     for (g, group) in ai.groups.iter().flatten().enumerate() {
         let mut members = Vec::new();
         for (p, named) in group.providers.iter().enumerate() {
             let path = format!("spec.ai.groups[{g}].providers[{p}]");
             let own = named.policies.as_ref().map(|policies| (policies, format!("{path}.policies")));
-            if let Some(provider) = resolve(&named.name, &named.provider, own, &path) {
+            if let Some((provider, member)) = resolve(&named.name, &named.provider, own, &path) {
                 members.push(provider);
-                paths.push(path);
+                all.push(member);
             }
         }
         groups.push(members);
     }
-    warn_of_shared_keys(key, paths.iter().zip(groups.iter().flatten()), findings);
+    warn_of_shared_keys(key, all.iter().zip(groups.iter().flatten()), findings);
     groups
 }
 
@@ -169,6 +179,15 @@ fn static_provider(
         );
         return None;
     }
+    if let Some(guard) = &effective.ai.prompt_guard {
+        findings.not_served(
+            &guard.object,
+            &guard.path,
+            "a prompt guard for a static backend",
+            "use ai.provider.custom for an LLM; until then requests are answered with 500",
+        );
+        return None;
+    }
     let version = effective.http.as_ref().and_then(|http| http.value.version);
     let tls = match &effective.tls {
         Some(tls) => Some(provider::tls_settings(index, tls, &place.host_name(), version, findings)?),
@@ -181,9 +200,11 @@ fn static_provider(
         credentials: Vec::new(),
         signing: None,
         filter: None,
+        guard: None,
         connect_timeout: provider::connect_timeout(&effective),
         http_version: version,
         request_timeout: provider::request_timeout(&effective),
         source: key.clone(),
+        rerank: None,
     })
 }

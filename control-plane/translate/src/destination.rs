@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use resources::gateway_api::httproutes::{HttpRouteRulesBackendRefs, HttpRouteRulesBackendRefsFiltersType};
-use resources::{Kind, ObjectKey};
+use resources::{Kind, ObjectKey, PolicyBackendRef};
 
-use crate::backend::Backend;
+use crate::backend::{self, Backend};
 use crate::findings::Findings;
 use crate::index::Index;
 use crate::names;
+use crate::policy::From;
 use crate::provider::{CONNECT_TIMEOUT, Place, Provider};
 use crate::route::Context;
 use crate::service;
@@ -170,11 +171,62 @@ pub(crate) fn plain_provider(cluster: String, source: ObjectKey) -> Provider {
         credentials: Vec::new(),
         signing: None,
         filter: None,
+        guard: None,
         connect_timeout: CONNECT_TIMEOUT,
         http_version: None,
         request_timeout: None,
         source,
+        rerank: None,
     }
+}
+
+/// Who a policy calls: a Service, or a backend with `static`. `None` when there is nobody, which has then been reported.
+pub(crate) fn fixed(
+    index: &Index<'_>,
+    reference: &From<'_, PolicyBackendRef>,
+    findings: &mut Findings,
+) -> Option<Provider> {
+    let From { value: backend, object: policy, path: field } = reference;
+    let namespace = backend.namespace.as_deref().unwrap_or(&policy.namespace);
+    if namespace != policy.namespace
+        && !granted(
+            index,
+            policy,
+            namespace,
+            backend.group.as_deref().unwrap_or_default(),
+            backend.kind.as_deref().unwrap_or("Service"),
+            &backend.name,
+        )
+    {
+        let message = format!(
+            "{namespace}/{} may not be referred to from namespace {}",
+            backend.name, policy.namespace
+        );
+        findings.error(policy, field, message, "create a ReferenceGrant in that namespace");
+        return None;
+    }
+    if backend.kind.as_deref() != Some(Kind::AgentgatewayBackend.name()) {
+        let port = backend.port?.number();
+        service::find(index, policy, field, namespace, &backend.name, port, findings)?;
+        return Some(service_provider(namespace, &backend.name, port));
+    }
+    let key = crate::objects::key(Kind::AgentgatewayBackend, namespace, &backend.name);
+    let Some(object) = index.objects.backend(namespace, &backend.name) else {
+        let absence = index.objects.absence(&key);
+        findings.error(policy, field, absence.message, absence.remedy);
+        return None;
+    };
+    if object.spec.static_.is_none() {
+        let message = format!("{key} is no fixed destination");
+        findings.error(policy, field, message, "refer to one with `static`");
+        return None;
+    }
+    let resolved = backend::resolve(index, &key, object, findings);
+    if resolved.is_none() {
+        let message = format!("{key} cannot be used");
+        findings.error(policy, field, message, "see what is reported about it");
+    }
+    resolved?.groups.into_iter().flatten().next()
 }
 
 /// Whether a ReferenceGrant lets a route or policy refer to an object of another namespace.

@@ -19,6 +19,11 @@ impl Findings {
         self.add(Severity::Warning, FindingKind::Invalid, key, path, message.into(), remedy);
     }
 
+    /// The object is in force as it is written, and that entails something worth knowing.
+    pub(crate) fn note(&mut self, key: &ObjectKey, path: &str, message: impl Into<String>) {
+        self.add(Severity::Note, FindingKind::Entailed, key, path, message.into(), "");
+    }
+
     /// A part of the API that this version does not serve and without which what it stands on is unusable.
     pub(crate) fn not_served(&mut self, key: &ObjectKey, path: &str, what: &str, remedy: &str) {
         self.add(Severity::Error, FindingKind::NotServed, key, path, unsupported(what), remedy);

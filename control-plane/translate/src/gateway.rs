@@ -1,6 +1,7 @@
 //! Gateways: their listeners, the routes attached to them, and from there everything Envoy needs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use resources::gateway_api::gateways::Gateway;
 use resources::gateway_api::httproutes::HttpRoute;
@@ -11,11 +12,12 @@ use crate::destination::Target;
 use crate::envoy;
 use crate::findings::Findings;
 use crate::index::{self, Backends, Index};
+use crate::limit::{self, Limited, Limits};
 use crate::model::{self, Models};
 use crate::names;
 use crate::objects::Objects;
 use crate::output::{ServedRoute, Translation};
-use crate::provider::Provider;
+use crate::provider::{self, Provider};
 use crate::route::{self, Choice, Context, Entry};
 use crate::settings::{CLASS_NAME, Settings};
 use crate::telemetry;
@@ -26,6 +28,7 @@ pub(crate) fn translate(objects: &Objects, settings: &Settings) -> Translation {
     let index = Index::new(objects, &mut findings);
     let backends = index::resolve_backends(&index, &mut findings);
     let models = Models::new(&index, &mut findings);
+    let limits = limit::resolve(&index, settings, &mut findings);
     let ports = ports(objects, settings, &mut findings);
     report_gateways(objects, settings, &mut findings);
     report_routes(objects, settings, &ports, &mut findings);
@@ -36,16 +39,25 @@ pub(crate) fn translate(objects: &Objects, settings: &Settings) -> Translation {
     };
     model::report(&models, objects, &ports, is_ours, &mut findings);
     let mut providers = Providers::default();
-    let all = All { index: &index, backends: &backends, models: &models };
+    let all = All { index: &index, backends: &backends, models: &models, limits: &limits };
     for port in &ports {
         translate_port(all, settings, port, &mut providers, &mut out, &mut findings);
     }
+    let with_others =
+        providers.reached.iter().filter(|(cluster, _)| providers.with_others.contains(*cluster));
+    let credential_headers = provider::credential_headers(with_others.map(|(_, provider)| provider));
     for (cluster, mut provider) in providers.reached {
         if let Some(filter) = &mut provider.filter {
             if providers.with_published_model.contains(&cluster) {
                 filter.model_header = Some(filter_config::MODEL_HEADER.to_owned());
             }
-            filter.cluster = providers.with_others.contains(&cluster).then(|| cluster.clone());
+            if providers.with_others.contains(&cluster) {
+                filter.cluster = Some(cluster.clone());
+                filter.credential_headers.clone_from(&credential_headers);
+            }
+        }
+        if let (Some(guard), Some(max_body)) = (&mut provider.guard, providers.max_body.get(&cluster)) {
+            Arc::make_mut(guard).config.max_request_body_bytes = *max_body;
         }
         envoy::provider(&index, settings, &provider, &mut out);
     }
@@ -59,6 +71,7 @@ struct All<'a> {
     index: &'a Index<'a>,
     backends: &'a Backends,
     models: &'a Models<'a>,
+    limits: &'a Limits,
 }
 
 /// The providers some route leads to, by cluster.
@@ -69,6 +82,8 @@ struct Providers {
     with_published_model: BTreeSet<String>,
     /// Those that have others beside them on some route.
     with_others: BTreeSet<String>,
+    /// The largest request body, in bytes, that can reach those with a guard.
+    max_body: BTreeMap<String, u64>,
 }
 
 /// The ports our Gateways listen on. A port belongs to one Gateway: the first by name.
@@ -140,7 +155,7 @@ fn is_ours(
 }
 
 fn translate_port(
-    All { index, backends, models }: All<'_>,
+    All { index, backends, models, limits }: All<'_>,
     settings: &Settings,
     port: &Port<'_>,
     providers: &mut Providers,
@@ -149,8 +164,9 @@ fn translate_port(
 ) {
     let max_body =
         index.policies.max_buffer_size(&port.gateway).unwrap_or(filter_config::DEFAULT_MAX_BODY_BYTES);
-    let context =
-        Context { index, backends, models, gateway: &port.gateway, max_body: envoy::buffer_limit(max_body) };
+    let max_buffered = envoy::buffer_limit(max_body);
+    let gateway = &port.gateway;
+    let context = Context { index, backends, models, limits, settings, gateway, max_body: max_buffered };
     let mut hosts: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
     for (key, route) in index.objects.http_routes() {
         let attached = attached_hosts(index, port, key, route);
@@ -203,20 +219,32 @@ fn translate_port(
         }
     }
     for (&cluster, &provider) in &reached {
-        client_credential |= provider
-            .filter
-            .as_ref()
-            .is_some_and(|filter| matches!(filter.credential, filter_config::Credential::Client { .. }));
+        client_credential |= provider.filter.as_ref().is_some_and(|filter| filter.credential.is_clients());
         if publish_model {
             providers.with_published_model.insert(cluster.to_owned());
+        }
+        if let Some(guard) = &provider.guard {
+            let largest = providers.max_body.entry(cluster.to_owned()).or_insert(max_body);
+            *largest = max_body.max(*largest);
+            for service in &guard.services {
+                providers.reached.entry(service.cluster.clone()).or_insert_with(|| service.clone());
+            }
         }
         if !providers.reached.contains_key(cluster) {
             providers.reached.insert(cluster.to_owned(), provider.clone());
         }
     }
-    let told = telemetry::of_port(index, backends, settings, port, findings);
+    let told = telemetry::of_port(index, settings, port, findings);
     for collector in told.collectors() {
         providers.reached.entry(collector.cluster.clone()).or_insert_with(|| collector.clone());
+    }
+    let limited: Vec<Arc<Limited>> =
+        hosts.values().flatten().filter_map(|entry| entry.limited.clone()).collect();
+    let limit = limit_filter(&limited, settings);
+    let services: Vec<_> = limited.iter().filter_map(|limited| limited.service.as_ref()).collect();
+    for service in &services {
+        let provider = &service.provider;
+        providers.reached.entry(provider.cluster.clone()).or_insert_with(|| provider.clone());
     }
     let name = names::listener(&port.gateway.namespace, &port.gateway.name, port.number);
     let llm = filter_config::Llm {
@@ -226,13 +254,34 @@ fn translate_port(
         virtual_models,
         route_endpoints,
         publish_fields: told.needs_fields(),
+        count_tokens: limited.iter().any(|limited| limited.counts_tokens()),
         ..filter_config::Llm::default()
     };
     let hosts = hosts
         .into_iter()
         .map(|(host, entries)| (host, entries.into_iter().map(|entry| entry.route).collect()));
     let listener = envoy::Port { gateway: &port.gateway, name: &name, number: port.number };
-    envoy::port(settings, listener, &llm, &told, hosts.collect(), out);
+    let filters = envoy::Filters { llm: &llm, limit: limit.as_ref(), services };
+    envoy::port(settings, listener, &filters, &told, hosts.collect(), out);
+}
+
+/// What the `limit` filter of a port is told; `None` when nothing is limited.
+fn limit_filter(limited: &[Arc<Limited>], settings: &Settings) -> Option<filter_config::Limit> {
+    let policies: BTreeMap<_, _> = limited.iter().flat_map(|limited| limited.policies.clone()).collect();
+    if policies.is_empty() {
+        return None;
+    }
+    let money = policies.values().any(|policy| {
+        let costs = policy.descriptors.iter().any(|descriptor| descriptor.cost.is_some());
+        costs || policy.counts(filter_config::Unit::MicroUsd)
+    });
+    let prices = settings.prices.clone().filter(|_| money);
+    Some(filter_config::Limit {
+        version: filter_config::VERSION,
+        policies,
+        prices,
+        ..filter_config::Limit::default()
+    })
 }
 
 /// Whether a policy that is not in force closes the way to a host.

@@ -20,7 +20,9 @@ mod envoy;
 mod error;
 mod findings;
 mod gateway;
+mod guard;
 mod index;
+mod limit;
 mod model;
 mod names;
 mod objects;
@@ -38,7 +40,9 @@ pub use error::Error;
 pub use objects::Objects;
 pub use output::{Resource, ResourceKind, ServedRoute, Translation};
 pub use settings::{Delivery, Runtime, Settings};
-pub use token_source::{AzureCredential, GcpCredential, GcpToken, ManagedIdentity, Token, TokenSource};
+pub use token_source::{
+    AzureCredential, GcpCredential, GcpToken, ManagedIdentity, SubjectPlace, SubjectToken, Token, TokenSource,
+};
 
 /// Translates all objects. The result depends on nothing else, and equal inputs give equal bytes.
 pub fn translate(objects: &Objects, settings: &Settings) -> Translation {

@@ -13,9 +13,35 @@ pub(crate) fn llm_filter(listener: &str) -> String {
     format!("weir/llm/{listener}")
 }
 
+/// Name of the `limit` filter of a listener.
+pub(crate) fn limit_filter(listener: &str) -> String {
+    format!("weir/limit/{listener}")
+}
+
+/// Name of the filter that asks the rate limit service of a cluster, and lets requests pass (`open`) or not when it does
+/// not answer.
+pub(crate) fn ratelimit_filter(cluster: &str, open: bool) -> String {
+    format!("weir/{cluster}/{}", if open { "open" } else { "closed" })
+}
+
+/// Name of the cluster of a rate limit service.
+pub(crate) fn ratelimit_cluster(host: &str, destination: &str) -> String {
+    format!("ratelimit/{host}~{}", fingerprint(destination))
+}
+
 /// Name of the `provider` filter of a cluster.
 pub(crate) fn provider_filter(cluster: &str) -> String {
     format!("weir/provider/{cluster}")
+}
+
+/// Name of the `guard` filter of a cluster.
+pub(crate) fn guard_filter(cluster: &str) -> String {
+    format!("weir/guard/{cluster}")
+}
+
+/// Name of the cluster of a service that guards ask.
+pub(crate) fn guard_cluster(kind: &str, host: &str, destination: &str) -> String {
+    format!("guard/{kind}/{host}~{}", fingerprint(destination))
 }
 
 /// Name of the cluster of one provider of a backend. `destination` fingerprints where it leads and what is

@@ -16,6 +16,8 @@ pub struct Settings {
     pub ca_file: PathBuf,
     /// Address listeners bind to: `0.0.0.0`, or `127.0.0.1` on a laptop.
     pub bind_address: String,
+    /// What tokens cost, for limits on costs: a catalogue of the `price-catalogue` crate.
+    pub prices: Option<serde_json::Value>,
 }
 
 /// A build of the filters.
@@ -60,6 +62,7 @@ impl Settings {
             controller_name: CONTROLLER_NAME.to_owned(),
             ca_file: PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
             bind_address: "0.0.0.0".to_owned(),
+            prices: None,
         }
     }
 }

@@ -136,7 +136,11 @@ fn a_configuration_with_a_fault_is_refused_with_the_reason() {
         ("usage", r#"{"version":2}"#, "this build of Weir speaks version 1"),
         ("provider", "", "missing field `name`"),
         ("provider", r#"{"name":"p","speaks":[]}"#, "name at least one endpoint"),
-        ("lmm", "{}", "`root_id` is `lmm`, but weir's filters are `llm`, `provider`, `usage`"),
+        (
+            "lmm",
+            "{}",
+            "`root_id` is `lmm`, but weir's filters are `llm`, `guard`, `limit`, `provider`, `usage`",
+        ),
     ] {
         match Vm::start(&weir, root_id, configuration.as_bytes()).err() {
             Some(Error::ConfigurationRejected { logs, .. }) => {

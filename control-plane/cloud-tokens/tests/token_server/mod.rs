@@ -14,6 +14,8 @@ pub(crate) struct Asked {
     /// By lower-case name.
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) form: BTreeMap<String, String>,
+    /// Null when it was no JSON.
+    pub(crate) json: serde_json::Value,
 }
 
 /// The server; its thread ends with the process.
@@ -69,7 +71,12 @@ fn read(stream: &mut impl BufRead) -> Asked {
     let length = asked.headers.get("content-length").map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     stream.read_exact(&mut body).unwrap();
-    for pair in String::from_utf8(body).unwrap().split('&').filter(|pair| !pair.is_empty()) {
+    let body = String::from_utf8(body).unwrap();
+    if asked.headers.get("content-type").is_some_and(|kind| kind == "application/json") {
+        asked.json = serde_json::from_str(&body).unwrap();
+        return asked;
+    }
+    for pair in body.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap();
         asked.form.insert(decoded(name), decoded(value));
     }

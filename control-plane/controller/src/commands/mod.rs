@@ -2,6 +2,7 @@
 
 mod crds;
 mod demo_provider;
+mod ratelimit;
 mod run;
 mod translate;
 mod validate;
@@ -33,6 +34,10 @@ pub(crate) fn execute(command: Command) -> Result<ExitCode, Error> {
         Command::DemoProvider { listen } => {
             log(LogFormat::Text);
             demo_provider::execute(listen)
+        }
+        Command::Ratelimit(args) => {
+            log(args.log_format);
+            ratelimit::execute(&args)
         }
         Command::ExecEnvoy { parent, command } => Err(Error::System {
             what: "cannot become Envoy".to_owned(),

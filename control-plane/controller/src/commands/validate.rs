@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
+use resources::Severity;
 use translate::Settings;
 
 use crate::cli::{RuntimeName, SourceArgs};
@@ -27,14 +28,17 @@ pub(super) fn execute(args: &SourceArgs) -> Result<ExitCode, Error> {
 
 /// For example `7 objects, 3 routes, 1 error, no warnings`.
 pub(crate) fn summary(configuration: &Configuration) -> String {
-    let errors = configuration.errors();
-    [
+    let mut parts = vec![
         counted(configuration.objects.len(), "object"),
         counted(configuration.translation.routes.len(), "route"),
-        counted(errors, "error"),
-        counted(configuration.findings.len().saturating_sub(errors), "warning"),
-    ]
-    .join(", ")
+        counted(configuration.errors(), "error"),
+        counted(configuration.count(Severity::Warning), "warning"),
+    ];
+    let notes = configuration.count(Severity::Note);
+    if notes > 0 {
+        parts.push(counted(notes, "note"));
+    }
+    parts.join(", ")
 }
 
 fn counted(number: usize, what: &str) -> String {

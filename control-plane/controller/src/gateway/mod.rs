@@ -46,7 +46,7 @@ pub(crate) async fn run(args: &RunArgs) -> Result<(), Error> {
     tracing::debug!("Envoy {} at {}", envoy.version, envoy.binary.display());
 
     let mut sources = Sources::open(&args.source)?;
-    let watch = Watch::start(&args.source.files);
+    let watch = Watch::start(&args.source.paths());
     let configuration = Configuration::load(&mut sources, &settings);
     for port in ports::of(&configuration.translation) {
         if let Some(error) = port.taken() {

@@ -38,9 +38,12 @@ impl Notices {
         for finding in &difference.new {
             match (self.format, finding.severity) {
                 (LogFormat::Text, Severity::Error) => self.console.say(format!("error: {finding}")),
-                (LogFormat::Text, Severity::Warning) => self.console.say(finding.to_string()),
+                (LogFormat::Text, Severity::Warning | Severity::Note) => {
+                    self.console.say(finding.to_string())
+                }
                 (LogFormat::Json, Severity::Error) => tracing::error!("{finding}"),
                 (LogFormat::Json, Severity::Warning) => tracing::warn!("{finding}"),
+                (LogFormat::Json, Severity::Note) => tracing::info!("{finding}"),
             }
         }
         for finding in &difference.resolved {

@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use resources::{
     Decoded, Finding, FindingKind, Kind, Locations, Object, ObjectKey, Origin, Severity, Subject,
 };
+use serde_json::Value;
 
 use super::files::{self, ManifestFile};
+use super::prices::PriceFile;
 use super::secret_env::SecretEntries;
 use crate::cli::SourceArgs;
 use crate::error::Error;
@@ -29,6 +31,8 @@ pub(crate) struct Loaded {
     pub(crate) findings: Vec<Finding>,
     /// A file that held objects is empty now, as in the middle of being written: load once more in a moment.
     pub(crate) unsettled: bool,
+    /// The catalogue of prices, where one is named.
+    pub(crate) prices: Option<Value>,
 }
 
 /// The files given with `-f`, and what was last good in them.
@@ -36,6 +40,7 @@ pub(crate) struct Loaded {
 pub(crate) struct Sources {
     layers: Vec<Layer>,
     secrets: SecretEntries,
+    prices: Option<PriceFile>,
 }
 
 #[derive(Debug)]
@@ -66,7 +71,8 @@ impl Sources {
     /// The sources that the command line names.
     ///
     /// # Errors
-    /// [`Error::Source`] for a path that cannot be read, [`Error::SecretVariable`] for a variable without value.
+    /// [`Error::Source`] for a path that cannot be read, [`Error::SecretVariable`] for a variable without value,
+    /// [`Error::Prices`] for a catalogue that cannot be used.
     pub(crate) fn open(args: &SourceArgs) -> Result<Self, Error> {
         for root in &args.files {
             files::list(root).map_err(|e| Error::Source { path: root.clone(), reason: e.to_string() })?;
@@ -74,7 +80,8 @@ impl Sources {
         let layers =
             args.files.iter().map(|root| Layer { root: root.clone(), files: BTreeMap::new() }).collect();
         let secrets = SecretEntries::read(&args.secret_env, |name| std::env::var(name).ok())?;
-        Ok(Self { layers, secrets })
+        let prices = args.prices.as_deref().map(PriceFile::open).transpose()?;
+        Ok(Self { layers, secrets, prices })
     }
 
     /// Reads all files.
@@ -91,6 +98,13 @@ impl Sources {
             loaded.locations.extend(merged.locations);
         }
         self.secrets.apply(&mut loaded.objects);
+        if let Some(file) = &mut self.prices {
+            if let Some(problem) = file.reload() {
+                let remedy = "the prices that were last read there stay in force";
+                loaded.findings.push(file_finding(file.path(), problem, remedy));
+            }
+            loaded.prices = Some(file.prices().clone());
+        }
         loaded
     }
 }
@@ -284,7 +298,7 @@ mod tests {
 
         fn sources(&self, roots: &[&str]) -> Sources {
             let files = roots.iter().map(|root| self.0.path().join(root)).collect();
-            Sources::open(&SourceArgs { files, secret_env: Vec::new() }).unwrap()
+            Sources::open(&SourceArgs { files, secret_env: Vec::new(), prices: None }).unwrap()
         }
     }
 
@@ -418,7 +432,7 @@ mod tests {
 
     #[test]
     fn a_path_that_does_not_exist_is_refused() {
-        let args = SourceArgs { files: vec!["/does/not/exist".into()], secret_env: Vec::new() };
+        let args = SourceArgs { files: vec!["/does/not/exist".into()], secret_env: Vec::new(), prices: None };
         assert!(matches!(Sources::open(&args), Err(Error::Source { .. })));
     }
 }

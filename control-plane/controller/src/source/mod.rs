@@ -2,6 +2,7 @@
 
 mod files;
 mod layers;
+mod prices;
 mod secret_env;
 mod watch;
 

@@ -11,7 +11,7 @@ use envoy_proto::envoy::config::metrics::v3::{
 use envoy_proto::envoy::r#type::matcher::v3::{StringMatcher, string_matcher};
 
 /// The labels a name of a metric can carry.
-const LABELS: [&str; 7] = [
+const LABELS: [&str; 12] = [
     "gen_ai.operation.name",
     "gen_ai.provider.name",
     "gen_ai.request.model",
@@ -19,6 +19,11 @@ const LABELS: [&str; 7] = [
     "gen_ai.token.type",
     "server.address",
     "error.type",
+    "weir.guard",
+    "weir.phase",
+    "weir.action",
+    "weir.unit",
+    "weir.decision",
 ];
 
 /// Tokens: powers of 4.

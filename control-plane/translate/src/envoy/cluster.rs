@@ -41,8 +41,12 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(55);
 
 pub(super) fn provider(index: &Index<'_>, settings: &Settings, provider: &Provider, out: &mut Translation) {
     let mut http_filters = Vec::new();
-    if let Some(config) = &provider.filter {
-        let filter = filter::provider(settings, &provider.cluster, config);
+    // The guard looks at what is said in the client's dialect: on the way there before the provider filter translates it,
+    // on the way back after.
+    let guard =
+        provider.guard.as_ref().map(|guard| filter::guard(settings, &provider.cluster, &guard.config));
+    let own = provider.filter.as_ref().map(|config| filter::provider(settings, &provider.cluster, config));
+    for filter in guard.into_iter().chain(own) {
         http_filters.push(filter.entry());
         if settings.delivery == Delivery::Discovery {
             out.add(ResourceKind::Extension, &filter.name, pack(&filter.config), &provider.source);

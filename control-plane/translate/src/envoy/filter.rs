@@ -51,9 +51,19 @@ pub(super) fn llm(settings: &Settings, listener: &str, config: &filter_config::L
     filter(settings, names::llm_filter(listener), "llm", serde_json::to_value(config))
 }
 
+/// The `limit` filter of a listener.
+pub(super) fn limit(settings: &Settings, listener: &str, config: &filter_config::Limit) -> Filter {
+    filter(settings, names::limit_filter(listener), "limit", serde_json::to_value(config))
+}
+
 /// The `provider` filter of a cluster.
 pub(super) fn provider(settings: &Settings, cluster: &str, config: &filter_config::Provider) -> Filter {
     filter(settings, names::provider_filter(cluster), "provider", serde_json::to_value(config))
+}
+
+/// The `guard` filter of a cluster.
+pub(super) fn guard(settings: &Settings, cluster: &str, config: &filter_config::Guard) -> Filter {
+    filter(settings, names::guard_filter(cluster), "guard", serde_json::to_value(config))
 }
 
 fn filter(settings: &Settings, name: String, kind: &str, config: serde_json::Result<Value>) -> Filter {

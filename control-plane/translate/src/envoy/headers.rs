@@ -25,7 +25,8 @@ pub(super) fn change(cluster: &str, headers: &ModelHeaders, out: &mut Translatio
     let Ok(mut message) = unpack::<Cluster>(&resource.body) else { return };
     let Some(options) = message.typed_extension_protocol_options.get_mut(OPTIONS) else { return };
     let Ok(mut read) = unpack::<HttpProtocolOptions>(options) else { return };
-    let behind = read.http_filters.len().min(1);
+    let provider = crate::names::provider_filter(cluster);
+    let behind = read.http_filters.iter().position(|filter| filter.name == provider).map_or(0, |at| at + 1);
     read.http_filters.insert(behind, filter(headers));
     *options = pack(&read);
     resource.body = pack(&message);

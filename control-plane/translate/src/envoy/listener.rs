@@ -85,11 +85,12 @@ pub(super) fn listener(
 }
 
 /// The access log: one JSON object per request on standard output. What the filters know about an
-/// exchange is in `weir`, as text that is JSON itself. Fields a policy adds stand beside them.
+/// exchange is in `weir`, and what guards found in `guards`, as text that is JSON itself. Fields a policy adds stand beside
+/// them.
 fn access_log(settings: &Settings, log: &Log) -> AccessLog {
-    let record = match settings.runtime {
-        Runtime::Wasm { .. } => "%FILTER_STATE(wasm.weir.record:PLAIN)%",
-        Runtime::Native { .. } => "%FILTER_STATE(weir.record:PLAIN)%",
+    let prefix = match settings.runtime {
+        Runtime::Wasm { .. } => "wasm.",
+        Runtime::Native { .. } => "",
     };
     let mut format = json!({
         "time": "%START_TIME%",
@@ -104,7 +105,8 @@ fn access_log(settings: &Settings, log: &Log) -> AccessLog {
         "first_byte_ms": "%RESPONSE_DURATION%",
         "duration_ms": "%DURATION%",
         "request_id": "%REQUEST_HEADER(X-REQUEST-ID)%",
-        "weir": record,
+        "weir": format!("%FILTER_STATE({prefix}weir.record:PLAIN)%"),
+        "guards": format!("%FILTER_STATE({prefix}{}:PLAIN)%", filter_config::GUARDS_STATE),
     });
     if let Some(format) = format.as_object_mut() {
         for (name, value) in &log.fields {

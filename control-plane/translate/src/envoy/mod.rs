@@ -6,6 +6,7 @@ mod filter;
 mod headers;
 mod listener;
 mod order;
+mod rate_limit;
 mod telemetry;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use envoy_proto::pack;
 use resources::ObjectKey;
 
 use crate::index::Index;
+use crate::limit::Service;
 use crate::model::header_changes;
 use crate::output::{ResourceKind, Translation};
 use crate::provider::Provider;
@@ -75,11 +77,20 @@ pub(crate) struct Port<'a> {
     pub(crate) number: u16,
 }
 
+/// What the filters of a port are told.
+pub(crate) struct Filters<'a> {
+    pub(crate) llm: &'a filter_config::Llm,
+    /// Where some route is limited.
+    pub(crate) limit: Option<&'a filter_config::Limit>,
+    /// The rate limit services that routes ask.
+    pub(crate) services: Vec<&'a Service>,
+}
+
 /// Writes listener, `llm` filter and route table of a port.
 pub(crate) fn port(
     settings: &Settings,
     Port { gateway, name, number }: Port<'_>,
-    llm: &filter_config::Llm,
+    filters: &Filters<'_>,
     told: &Telemetry,
     hosts: BTreeMap<String, Vec<Route>>,
     out: &mut Translation,
@@ -106,24 +117,31 @@ pub(crate) fn port(
         max_direct_response_body_size_bytes: longest,
         ..RouteConfiguration::default()
     };
-    let filter = filter::llm(settings, name, llm);
+    let llm = filter::llm(settings, name, filters.llm);
+    let limit = filters.limit.map(|config| filter::limit(settings, name, config));
+    let services = &filters.services;
     let inline = match settings.delivery {
         Delivery::Discovery => None,
         Delivery::Static => Some(routes.clone()),
     };
-    let mut filters = vec![filter.entry()];
+    let mut filters = vec![llm.entry()];
     if several {
         filters.extend(order::filters(settings));
     }
+    filters.extend(limit.as_ref().map(filter::Filter::entry));
+    filters.extend(rate_limit::filters(services.iter().copied()));
     let listener = listener::listener(settings, name, number, filters, told, inline);
     if settings.delivery == Delivery::Discovery {
-        out.add(ResourceKind::Extension, &filter.name, pack(&filter.config), gateway);
+        for filter in std::iter::once(&llm).chain(&limit) {
+            out.add(ResourceKind::Extension, &filter.name, pack(&filter.config), gateway);
+        }
         out.add(ResourceKind::Routes, name, pack(&routes), gateway);
     }
     out.add(ResourceKind::Listener, name, pack(&listener), gateway);
 }
 
 pub use credential::token_secret;
+pub(crate) use rate_limit::ask;
 
 /// Writes cluster, endpoints, secrets and `provider` filter of a provider.
 pub(crate) fn provider(index: &Index<'_>, settings: &Settings, provider: &Provider, out: &mut Translation) {

@@ -15,7 +15,7 @@ use crate::destination::{Destination, Target};
 use crate::findings::Findings;
 use crate::index::Index;
 use crate::names;
-use crate::policy::{Effective, From};
+use crate::policy::{Ai, Effective, From};
 use crate::provider::{self, Provider, Section};
 
 /// The section name of a model's provider. No name of a provider of a backend holds a capital, so what is named after
@@ -166,6 +166,14 @@ fn provider(
         auth: from(key, "auth", policies.and_then(|policies| policies.auth.as_ref())),
         tls: from(key, "tls", tls.or(implied)),
         health: from(key, "health", policies.and_then(|policies| policies.health.as_ref())),
+        ai: Ai {
+            prompt_guard: from(
+                key,
+                "promptGuard",
+                policies.and_then(|policies| policies.prompt_guard.as_ref()),
+            ),
+            ..Ai::default()
+        },
         ..Effective::default()
     };
     let section = Section { name: SECTION, path: "spec", repeated: None };
@@ -180,10 +188,12 @@ fn provider(
             .final_transformations
             .extend(expressions(policies, |policies| &policies.final_transformations));
     }
-    // The cluster of a backend's provider ends with the fingerprint of its destination.
-    let fingerprint =
-        provider.cluster.rsplit_once('~').map(|(_, fingerprint)| fingerprint).unwrap_or_default();
-    provider.cluster = names::model_cluster(&key.namespace, &key.name, sent, fingerprint);
+    let of_rerank = provider.rerank.as_mut().map(|rerank| &mut rerank.cluster);
+    for cluster in std::iter::once(&mut provider.cluster).chain(of_rerank) {
+        // The cluster of a backend's provider ends with the fingerprint of its destination.
+        let fingerprint = cluster.rsplit_once('~').map(|(_, fingerprint)| fingerprint).unwrap_or_default();
+        *cluster = names::model_cluster(&key.namespace, &key.name, sent, fingerprint);
+    }
     Some(provider)
 }
 

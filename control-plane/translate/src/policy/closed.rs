@@ -36,8 +36,27 @@ impl Closed {
             closed.0.extend(targets);
         }
         for (key, policy) in objects.policies() {
+            let limits = policy.spec.traffic.as_ref().is_some_and(|traffic| traffic.rate_limit.is_some());
+            for (index, target) in policy.spec.target_refs.iter().flatten().enumerate() {
+                let of_listener = target.kind == Kind::Gateway.name() && target.section_name.is_some();
+                if limits && of_listener {
+                    let remedy = "target the whole Gateway, or its routes; until then its requests are answered with \
+                                  500 rather than without limits";
+                    let what = "spec.traffic.rateLimit for one listener";
+                    findings.not_served(key, &format!("spec.targetRefs[{index}].sectionName"), what, remedy);
+                    closed.0.extend(targets(objects, key, policy).into_iter().filter(|(object, part)| {
+                        object.kind == Kind::Gateway && matches!(part, Part::Section(_))
+                    }));
+                }
+            }
             let Some(backend) = &policy.spec.backend else { continue };
-            for (field, set) in [("auth", backend.auth.is_some()), ("tls", backend.tls.is_some())] {
+            let guards = backend.ai.as_ref().is_some_and(|ai| ai.prompt_guard.is_some());
+            let fields = [
+                ("auth", backend.auth.is_some()),
+                ("tls", backend.tls.is_some()),
+                ("ai.promptGuard", guards),
+            ];
+            for (field, set) in fields {
                 for (index, target) in policy.spec.target_refs.iter().flatten().enumerate() {
                     if !set || target.kind == Kind::AgentgatewayBackend.name() {
                         continue;

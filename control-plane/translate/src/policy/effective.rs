@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 
 use resources::{
     AgentgatewayBackend, AiPolicy, BackendAuth, BackendHealth, BackendHttp, BackendPolicy, BackendTcp,
-    BackendTls, FieldExpression, FieldValue, ObjectKey, PromptCaching, PromptEnrichment, RouteType,
+    BackendTls, FieldExpression, FieldValue, ObjectKey, PromptCaching, PromptEnrichment, PromptGuard,
+    RouteType,
 };
 
 use crate::index::Index;
@@ -37,6 +38,7 @@ pub(crate) struct Ai<'a> {
     pub(crate) final_transformations: Option<From<'a, Vec<FieldExpression>>>,
     pub(crate) prompt: Option<From<'a, PromptEnrichment>>,
     pub(crate) prompt_caching: Option<From<'a, PromptCaching>>,
+    pub(crate) prompt_guard: Option<From<'a, PromptGuard>>,
     pub(crate) routes: Option<From<'a, BTreeMap<String, RouteType>>>,
 }
 
@@ -104,6 +106,7 @@ impl<'a> Ai<'a> {
         first(&mut self.final_transformations, last, block, "ai.finalTransformations");
         first(&mut self.prompt, ai.prompt.as_ref(), block, "ai.prompt");
         first(&mut self.prompt_caching, ai.prompt_caching.as_ref(), block, "ai.promptCaching");
+        first(&mut self.prompt_guard, ai.prompt_guard.as_ref(), block, "ai.promptGuard");
     }
 }
 

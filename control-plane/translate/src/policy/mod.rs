@@ -88,6 +88,24 @@ impl<'a> Policies<'a> {
         found
     }
 
+    /// The policy that limits requests to a rule, its route or its Gateway: the narrowest alone.
+    pub(crate) fn rate_limit(
+        &self,
+        route: &ObjectKey,
+        rule: Option<&str>,
+        gateway: &ObjectKey,
+    ) -> Option<&'a ObjectKey> {
+        let find = |target: &ObjectKey, section: Option<&str>| {
+            let mut limits = self.on(target, section).filter(|attached| {
+                attached.policy.spec.traffic.as_ref().is_some_and(|traffic| traffic.rate_limit.is_some())
+            });
+            limits.next().map(|attached| attached.key)
+        };
+        rule.and_then(|rule| find(route, Some(rule)))
+            .or_else(|| find(route, None))
+            .or_else(|| find(gateway, None))
+    }
+
     /// The time for a whole request that policies set for a rule, its route or its Gateway: the narrowest wins.
     pub(crate) fn request_timeout(
         &self,

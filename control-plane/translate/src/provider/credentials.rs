@@ -84,6 +84,8 @@ pub(super) fn credentials(
         credentials.injected.push(tokens::gcp(index, &gcp, host, findings)?);
     } else if let Some(azure) = from.field(auth.azure.as_ref(), "azure") {
         credentials.injected.push(tokens::azure(index, &azure, preset.entra_scope, findings)?);
+    } else if auth.passthrough.is_some() {
+        credentials.filter = passthrough(auth.location.as_ref(), preset.key_header, object, path, findings)?;
     } else {
         credentials.injected.extend(primary(index, from, preset, backend, section, findings)?);
     }
@@ -98,6 +100,16 @@ pub(super) fn credentials(
             location(Some(&additional.location), preset.key_header, &value, object, &path, findings)?;
         let value = CredentialValue::Text(value);
         credentials.injected.push(InjectedCredential { header, prefix, secret_name, source, value });
+    }
+    let mut headers: Vec<&str> = credentials.injected.iter().map(|one| one.header.as_str()).collect();
+    if let Credential::ClientIn { header, .. } = &credentials.filter {
+        headers.push(header);
+    }
+    headers.sort_unstable();
+    if headers.windows(2).any(|pair| matches!(pair, [one, other] if one == other)) {
+        let message = "two credentials go into the same header, where only the last would stay";
+        findings.error(object, &format!("{path}.credentials"), message, "choose another location for one");
+        return None;
     }
     Some(credentials)
 }
@@ -149,14 +161,6 @@ fn primary(
                 (value, names::credential_secret(&source.namespace, &source.name, Some(entry)), source)
             }
         }
-    } else if auth.passthrough.is_some() {
-        findings.not_served(
-            object,
-            &format!("{path}.passthrough"),
-            "passing on the token of JWT authentication",
-            "without `auth` the client's own key is passed on",
-        );
-        return None;
     } else {
         return Some(None);
     };
@@ -164,6 +168,21 @@ fn primary(
         location(auth.location.as_ref(), preset.key_header, &value, object, path, findings)?;
     let value = CredentialValue::Text(value);
     Some(Some(InjectedCredential { header, prefix, secret_name, source, value }))
+}
+
+/// The client's own credential, where the provider expects it or where `place` says.
+fn passthrough(
+    place: Option<&CredentialLocation>,
+    header: CredentialHeader,
+    object: &ObjectKey,
+    path: &str,
+    findings: &mut Findings,
+) -> Option<Credential> {
+    if place.is_none() {
+        return Some(Credential::Client { header });
+    }
+    let (header, prefix) = location(place, header, "", object, path, findings)?;
+    Some(Credential::ClientIn { header, prefix })
 }
 
 /// Header and prefix of a credential.
@@ -185,9 +204,17 @@ fn location(
         };
         return Some((header.to_owned(), String::new()));
     };
+    if let Some(cookie) = &location.cookie {
+        if !names::is_header_name(&cookie.name) {
+            let message = format!("{:?} is no name of a cookie", cookie.name);
+            findings.error(object, &format!("{path}.location.cookie.name"), message, "choose another name");
+            return None;
+        }
+        return Some(("cookie".to_owned(), format!("{}=", cookie.name)));
+    }
     let Some(header) = &location.header else {
-        let what = "a credential in the query or a cookie";
-        findings.not_served(object, &format!("{path}.location"), what, "use location.header");
+        let remedy = "use location.header or location.cookie";
+        findings.not_served(object, &format!("{path}.location"), "a credential in the query", remedy);
         return None;
     };
     let name = header.name.to_ascii_lowercase();

@@ -2,6 +2,7 @@
 
 mod azure;
 mod credentials;
+mod guard_service;
 mod health;
 mod preset;
 mod request_policy;
@@ -9,17 +10,21 @@ mod signing;
 mod tls;
 mod tokens;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use filter_config::{Provider as FilterConfig, Upstream};
+use filter_config::{CREDENTIAL_HEADERS, Credential, Provider as FilterConfig, Upstream};
 use resources::{Host, HttpVersion, LlmProvider, ObjectKey, ProviderKind};
 
 use crate::findings::Findings;
+use crate::guard::{self, Guarded};
 use crate::index::Index;
 use crate::names;
 use crate::policy::Effective;
 pub(crate) use credentials::{CredentialValue, InjectedCredential};
-use preset::Preset;
+pub(crate) use guard_service::{GuardService, guard_service};
+use preset::{Elsewhere, Format, Preset};
 pub(crate) use signing::{AccessKey, AwsKeys, Signing};
 pub(crate) use tls::{Tls, Trust, tls_settings};
 
@@ -38,12 +43,16 @@ pub(crate) struct Provider {
     pub(crate) signing: Option<Signing>,
     /// Configuration of the `provider` filter; `None` for destinations that are no LLM provider.
     pub(crate) filter: Option<FilterConfig>,
+    /// What its `guard` filter is told; `None` where nothing is guarded.
+    pub(crate) guard: Option<Arc<Guarded>>,
     pub(crate) connect_timeout: Duration,
     pub(crate) http_version: Option<HttpVersion>,
     /// Longest time for one attempt.
     pub(crate) request_timeout: Option<Duration>,
     /// The object that defines it.
     pub(crate) source: ObjectKey,
+    /// Where it ranks documents, when that is another host.
+    pub(crate) rerank: Option<Box<Provider>>,
 }
 
 /// Where a provider is.
@@ -112,9 +121,12 @@ pub(crate) fn resolve(
     findings: &mut Findings,
 ) -> Option<Provider> {
     let kind = provider.kind()?;
-    let preset = preset::preset(key, section.path, kind, findings)?;
+    let mut preset = preset::preset(key, section.path, kind, findings)?;
     let place = place(index, key, section.path, provider, kind, &preset, findings)?;
     let overridden = !matches!(place, Place::Host { ref host, .. } if Some(host) == preset.host.as_ref());
+    // A host that stands for the provider's stands for all of them.
+    let elsewhere = preset.rerank.take_if(|_| !overridden);
+    preset.formats.extend(preset.rerank.take().map(|rerank| rerank.format));
     let http_version = effective.http.as_ref().and_then(|http| http.value.version);
     // A replaced host speaks plain HTTP unless TLS is asked for, as in agentgateway.
     let tls = match (&effective.tls, overridden) {
@@ -124,12 +136,16 @@ pub(crate) fn resolve(
     };
     let credentials =
         credentials::credentials(index, effective, &preset, &place.host_name(), key, section.name, findings)?;
+    let guard = guard::resolve(index, effective.ai.prompt_guard.as_ref(), findings).map(Arc::new);
     let speaks = speaks(provider, &preset);
     // What a change of must not meet requests on their way: where they go, what is spoken there, and how Weir
     // authenticates itself. A secret's value is no part of it.
     let destination = format!(
-        "{place:?} {tls:?} {speaks:?} {:?} {:?} {:?}",
-        credentials.injected, credentials.signing, section.repeated
+        "{place:?} {tls:?} {} {:?} {:?} {:?}",
+        spoken(&speaks),
+        credentials.injected,
+        credentials.signing,
+        section.repeated
     );
     let cluster = names::provider_cluster(&key.namespace, &key.name, section.name, &destination);
     let filter = FilterConfig {
@@ -140,26 +156,50 @@ pub(crate) fn resolve(
         model: kind.model().map(str::to_owned),
         model_aliases: request_policy::model_aliases(&effective.ai),
         credential: credentials.filter,
+        // Set for those that have others beside them on some route.
+        credential_headers: Vec::new(),
         policy: request_policy::request_policy(&effective.ai, findings),
         // Set for those that have others beside them on some route.
         cluster: None,
         health: health::health(effective, findings),
+        guarded: guard.is_some(),
         // Set for those that requests with a published model can reach.
         model_header: None,
         max_response_body_bytes: filter_config::DEFAULT_MAX_BODY_BYTES,
     };
-    Some(Provider {
+    let mut resolved = Provider {
         cluster,
         place,
         tls,
         credentials: credentials.injected,
         signing: credentials.signing,
         filter: Some(filter),
+        guard,
         connect_timeout: connect_timeout(effective),
         http_version,
         request_timeout: request_timeout(effective),
         source: key.clone(),
-    })
+        rerank: None,
+    };
+    if let Some(Elsewhere { host, format }) = elsewhere {
+        let mut rerank = resolved.clone();
+        let tls = match &effective.tls {
+            Some(tls) => tls_settings(index, tls, &host, http_version, findings)?,
+            None => Tls::system(&host, http_version),
+        };
+        rerank.place = Place::Host { host, port: 443 };
+        rerank.tls = Some(tls);
+        if let Some(filter) = &mut rerank.filter {
+            filter.host = Some(rerank.place.authority(true));
+            filter.speaks = vec![resolve_paths(provider, format)];
+        }
+        let speaks = rerank.filter.as_ref().map(|filter| spoken(&filter.speaks));
+        let destination = format!("{:?} {:?} {speaks:?} {destination}", rerank.place, rerank.tls);
+        let name = format!("{}/rerank", section.name);
+        rerank.cluster = names::provider_cluster(&key.namespace, &key.name, &name, &destination);
+        resolved.rerank = Some(Box::new(rerank));
+    }
+    Some(resolved)
 }
 
 /// How long to wait for a connection by default, as agentgateway does.
@@ -209,12 +249,37 @@ fn place(
     preset.host.clone().map(|host| Place::Host { host, port: 443 })
 }
 
+/// What is spoken, for a fingerprint.
+fn spoken(speaks: &[Upstream]) -> String {
+    serde_json::to_string(speaks).unwrap_or_default()
+}
+
+/// The headers, in order, in which these providers get their credentials, where they are no usual ones.
+pub(crate) fn credential_headers<'a>(providers: impl Iterator<Item = &'a Provider>) -> Vec<String> {
+    let mut headers = BTreeSet::new();
+    for provider in providers {
+        headers.extend(provider.credentials.iter().map(|credential| credential.header.clone()));
+        if let Some(Credential::ClientIn { header, .. }) =
+            provider.filter.as_ref().map(|filter| &filter.credential)
+        {
+            headers.insert(header.clone());
+        }
+    }
+    for known in CREDENTIAL_HEADERS {
+        headers.remove(known);
+    }
+    headers.into_iter().collect()
+}
+
 /// What the filter is told of the formats, with paths as the object wants them.
 fn speaks(provider: &LlmProvider, preset: &Preset) -> Vec<Upstream> {
+    preset.formats.iter().cloned().map(|format| resolve_paths(provider, format)).collect()
+}
+
+fn resolve_paths(provider: &LlmProvider, format: Format) -> Upstream {
     let fixed = provider.path.as_deref().map(absolute);
     let prefix = provider.path_prefix.as_deref().map(absolute);
-    let formats = preset.formats.iter().cloned();
-    formats.map(|format| format.resolve(fixed.as_deref(), prefix.as_deref())).collect()
+    format.resolve(fixed.as_deref(), prefix.as_deref())
 }
 
 fn absolute(path: &str) -> String {

@@ -22,6 +22,8 @@ pub(super) struct Preset {
     pub(super) host: Option<String>,
     /// What it speaks, in order of preference.
     pub(super) formats: Vec<Format>,
+    /// What ranks documents, where that is another host.
+    pub(super) rerank: Option<Elsewhere>,
     /// Where a key goes unless `location` says otherwise.
     pub(super) key_header: CredentialHeader,
     /// What it is authenticated to with when no `auth` is set.
@@ -30,6 +32,13 @@ pub(super) struct Preset {
     pub(super) scope: Option<SigningScope>,
     /// The scope of Entra tokens.
     pub(super) entra_scope: &'static str,
+}
+
+/// A format that is spoken at another host.
+#[derive(Debug)]
+pub(super) struct Elsewhere {
+    pub(super) host: String,
+    pub(super) format: Format,
 }
 
 /// Service and region of AWS signatures.
@@ -86,6 +95,11 @@ impl Format {
 
     fn variant(mut self, variant: Variant) -> Self {
         self.upstream.variant = Some(variant);
+        self
+    }
+
+    fn in_region(mut self, region: &str) -> Self {
+        self.upstream.region = Some(region.to_owned());
         self
     }
 
@@ -158,6 +172,7 @@ impl Preset {
             name,
             host: None,
             formats: Vec::new(),
+            rerank: None,
             key_header: CredentialHeader::Bearer,
             ambient: Ambient::Client,
             scope: None,
@@ -282,9 +297,19 @@ fn vertex(key: &ObjectKey, path: &str, settings: &VertexAi, findings: &mut Findi
             of(Endpoint::AnthropicCountTokens, "anthropic", "count-tokens:rawPredict").only(CLAUDE),
             of(Endpoint::GeminiCountTokens, "google", "{model}:countTokens").only(gemini),
         ],
+        rerank: Some(Elsewhere {
+            host: "discoveryengine.googleapis.com".to_owned(),
+            format: Format::new(Endpoint::VertexRank, "/v1", ranking(&project)),
+        }),
         ambient: Ambient::Gcp,
         ..Preset::named("gcp.vertex_ai")
     })
+}
+
+/// Path of the ranking API, whose only location is `global`:
+/// <https://cloud.google.com/generative-ai-app-builder/docs/reference/rest/v1/projects.locations.rankingConfigs/rank>.
+fn ranking(project: &str) -> String {
+    format!("/projects/{project}/locations/global/rankingConfigs/default_ranking_config:rank")
 }
 
 /// Amazon Bedrock: <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_Operations_Amazon_Bedrock_Runtime.html>.
@@ -309,6 +334,12 @@ fn bedrock(settings: &Bedrock) -> Preset {
             Format::new(Endpoint::BedrockEmbeddings, "", "/model/{model}/invoke"),
             Format::new(Endpoint::BedrockCountTokens, "", "/model/{model}/count-tokens"),
         ],
+        // <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent-runtime_Rerank.html>; requests are signed
+        // for the same service.
+        rerank: Some(Elsewhere {
+            host: format!("bedrock-agent-runtime.{region}.{domain}"),
+            format: Format::new(Endpoint::BedrockRerank, "", "/rerank").in_region(region),
+        }),
         ambient: Ambient::Aws,
         scope: Some(SigningScope { service: "bedrock".to_owned(), region: region.to_owned() }),
         ..Preset::named("aws.bedrock")

@@ -49,9 +49,18 @@ pub(super) fn gcp(
                     findings.error(object, &path, message, "store the credentials file as Google made it");
                 })
                 .ok()?;
-            if matches!((&credential, &wanted), (GcpCredential::AuthorizedUser { .. }, GcpToken::Id { .. })) {
+            if credential.is_person() && matches!(wanted, GcpToken::Id { .. }) {
                 let message = "the login of a person gives no id tokens for an audience";
                 findings.error(object, &path, message, "use the key of a service account");
+                return None;
+            }
+            if credential.reads_the_machine() {
+                let message = format!(
+                    "entry `{key}` of {secret} is an external account, for which files or servers of Weir's own \
+                     machine would be read"
+                );
+                let remedy = "name its file with GOOGLE_APPLICATION_CREDENTIALS and leave out secretRef";
+                findings.error(object, &path, message, remedy);
                 return None;
             }
             (credential, format!("secret/{}/{}/{key}", secret.namespace, secret.name))

@@ -14,6 +14,7 @@ use envoy_proto::envoy::extensions::router::cluster_specifiers::priority_group::
 use envoy_proto::envoy::r#type::v3::{FractionalPercent, fractional_percent};
 use envoy_proto::prost_types;
 use envoy_proto::{pack, struct_from_json};
+use filter_config::Endpoint;
 use resources::ObjectKey;
 use resources::gateway_api::httproutes::HttpRouteRules;
 
@@ -312,11 +313,15 @@ pub(super) fn metadata(destinations: &[Destination], groups: Option<String>) -> 
 /// What the destinations of a route say is spoken at its paths, as the `llm` filter reads it. The first that says
 /// anything is heard: a request is read before it is known which of them gets it.
 fn endpoints(destinations: &[Destination]) -> Option<String> {
-    let routes = destinations.iter().find_map(|destination| match &destination.target {
+    serde_json::to_string(spoken(destinations)?).ok()
+}
+
+/// Path suffix (or `*`) → what the destinations of a route say is spoken there.
+pub(super) fn spoken(destinations: &[Destination]) -> Option<&BTreeMap<String, Endpoint>> {
+    destinations.iter().find_map(|destination| match &destination.target {
         Target::Backend(backend) => Some(&backend.routes).filter(|routes| !routes.is_empty()),
         Target::Nowhere => None,
-    })?;
-    serde_json::to_string(routes).ok()
+    })
 }
 
 /// Route metadata for the `llm` filter: the endpoint requests at unknown paths are taken for, what is spoken at paths of

@@ -174,6 +174,14 @@ impl Matched {
         matched
     }
 
+    /// The match for requests whose path ends like one at which a ranking is asked for. Its place in the order stays.
+    pub(super) fn at_rerank(&self, path: HeaderMatcher) -> Self {
+        let mut matched = self.clone();
+        matched.route_match.headers.push(path);
+        matched.text.push_str(" (rerank)");
+        matched
+    }
+
     /// The match with an exact path in place of the prefix it has.
     pub(super) fn at(&self, path: String) -> Self {
         let mut matched = self.clone();

@@ -4,8 +4,10 @@ mod action;
 mod filters;
 mod matches;
 mod models;
+mod rerank;
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use envoy_proto::envoy::config::route::v3 as envoy;
 use filter_config::ConditionalTarget;
@@ -13,10 +15,13 @@ use resources::ObjectKey;
 use resources::gateway_api::httproutes::{HttpRoute, HttpRouteRules};
 
 use crate::destination::{self, Destination};
+use crate::envoy::ask;
 use crate::findings::Findings;
 use crate::index::{Backends, Index};
+use crate::limit::{Limited, Limits};
 use crate::model::{Models, offers_models};
 use crate::output::ServedRoute;
+use crate::settings::Settings;
 pub(crate) use action::proto_duration;
 use matches::Precedence;
 pub(crate) use models::of_listener;
@@ -27,6 +32,8 @@ pub(crate) struct Context<'a> {
     pub(crate) index: &'a Index<'a>,
     pub(crate) backends: &'a Backends,
     pub(crate) models: &'a Models<'a>,
+    pub(crate) limits: &'a Limits,
+    pub(crate) settings: &'a Settings,
     /// The Gateway the route is attached to.
     pub(crate) gateway: &'a ObjectKey,
     /// Largest request body that is buffered, in bytes.
@@ -44,6 +51,8 @@ pub(crate) struct Entry {
     pub(crate) destinations: Vec<Destination>,
     /// The virtual model among whose targets the `llm` filter chooses before this entry is matched.
     pub(crate) choice: Option<Choice>,
+    /// What limits its requests.
+    pub(crate) limited: Option<Arc<Limited>>,
 }
 
 /// A virtual model with conditions, and the ways it leads.
@@ -68,6 +77,22 @@ impl Entry {
         self.served.leads_to = action::REFUSED.to_owned();
         self.destinations.clear();
         self.choice = None;
+        self.limited = None;
+        self
+    }
+
+    /// The entry with the limits that a policy for its route, the rule it comes from (by name) or the Gateway sets.
+    fn limited(mut self, context: Context<'_>, route: &ObjectKey, rule: Option<&str>) -> Self {
+        let Some(policy) = context.index.policies.rate_limit(route, rule, context.gateway) else {
+            return self;
+        };
+        // The policy that closes it says so itself.
+        let Some(Some(limited)) = context.limits.get(policy) else { return self.closed() };
+        limited.mark(&mut self.route);
+        if let Some(service) = &limited.service {
+            ask(context.settings, service, &mut self.route);
+        }
+        self.limited = Some(Arc::clone(limited));
         self
     }
 }
@@ -84,7 +109,9 @@ pub(crate) fn entries(
 ) -> Vec<Entry> {
     let mut entries = Vec::new();
     for (index, rule) in route.spec.rules.iter().flatten().enumerate() {
-        rule_entries(context, key, route, (index, rule), findings, &mut entries);
+        let mut of_rule = Vec::new();
+        rule_entries(context, key, route, (index, rule), findings, &mut of_rule);
+        entries.extend(of_rule.into_iter().map(|entry| entry.limited(context, key, rule.name.as_deref())));
     }
     entries
 }
@@ -138,11 +165,15 @@ fn rule_entries(
             place = entries.len();
             continue;
         }
-        let actions = match &filters {
-            Some(filters) => action::actions(context, key, rule, &matched, filters, &destinations),
-            None => vec![action::Way::refusal()],
-        };
-        for way in actions {
+        let branches = rerank::branches(&matched, &destinations);
+        let ways = branches.iter().flat_map(|(matched, destinations)| {
+            let ways = match &filters {
+                Some(filters) => action::actions(context, key, rule, matched, filters, destinations),
+                None => vec![action::Way::refusal()],
+            };
+            ways.into_iter().map(move |way| (way, matched, destinations))
+        });
+        for (way, matched, destinations) in ways {
             let mut envoy_match = matched.route_match.clone();
             envoy_match.runtime_fraction = way.fraction;
             let mut envoy_route = envoy::Route {
@@ -150,7 +181,7 @@ fn rule_entries(
                 r#match: Some(envoy_match),
                 action: Some(way.action),
                 request_body_buffer_limit: Some(context.max_body),
-                metadata: action::metadata(&destinations, way.groups),
+                metadata: action::metadata(destinations, way.groups),
                 ..envoy::Route::default()
             };
             if let Some(filters) = &filters {
@@ -167,11 +198,12 @@ fn rule_entries(
                     port: 0,
                     host: String::new(),
                     matches: matched.text.clone(),
-                    leads_to: action::describe(filters.as_ref(), &destinations),
+                    leads_to: action::describe(filters.as_ref(), destinations),
                     route: name.clone(),
                 },
-                destinations: destinations.clone(),
+                destinations: destinations.to_vec(),
                 choice: None,
+                limited: None,
             });
             place += 1;
         }

@@ -13,7 +13,7 @@ use resources::gateway_api::httproutes::HttpRouteRules;
 use super::action::Way;
 use super::filters::{self, Filters};
 use super::matches::{Matched, Precedence, method, regex};
-use super::{Choice, Context, Entry, NOT_FOR_PROVIDERS, action};
+use super::{Choice, Context, Entry, NOT_FOR_PROVIDERS, action, rerank};
 use crate::destination::Destination;
 use crate::findings::Findings;
 use crate::model::{Leads, Model, Pattern, models_of_rule};
@@ -58,7 +58,8 @@ pub(crate) fn of_listener(context: Context<'_>, models: &[&Model<'_>]) -> Vec<En
             name: format!("model/{}", name(model.key)),
             route: name(model.key),
         };
-        entries.extend(of_model.entries(model, place));
+        let of_model = of_model.entries(model, place).into_iter();
+        entries.extend(of_model.map(|entry| entry.limited(context, model.key, None)));
     }
     for (place, path) in LISTS.iter().enumerate() {
         let matched = Matched {
@@ -148,6 +149,7 @@ pub(super) fn of_rule(context: Context<'_>, rule: Rule<'_>, findings: &mut Findi
         },
         destinations: Vec::new(),
         choice: None,
+        limited: None,
     });
     entries
 }
@@ -199,6 +201,11 @@ impl Place<'_> {
     }
 
     fn to(&self, matched: &Matched, destinations: &[Destination]) -> Vec<Entry> {
+        let branches = rerank::branches(matched, destinations);
+        branches.iter().flat_map(|(matched, destinations)| self.branch(matched, destinations)).collect()
+    }
+
+    fn branch(&self, matched: &Matched, destinations: &[Destination]) -> Vec<Entry> {
         let actions = action::actions(self.context, self.key, self.rule, matched, self.filters, destinations);
         let strip = matched.prefix.as_ref().filter(|prefix| !prefix.is_empty());
         actions
@@ -245,6 +252,7 @@ impl Place<'_> {
             },
             destinations: destinations.to_vec(),
             choice: None,
+            limited: None,
         }
     }
 }
@@ -322,6 +330,7 @@ fn list_entry(
         },
         destinations: Vec::new(),
         choice: None,
+        limited: None,
     }
 }
 

@@ -2,20 +2,19 @@
 
 use std::sync::LazyLock;
 
-use resources::{BackendTls, HttpUrl, HttpVersion, Kind, ObjectKey, OtlpProtocol, TelemetryBackendRef};
+use resources::{BackendTls, HttpUrl, HttpVersion, ObjectKey, OtlpProtocol, PolicyBackendRef};
 
 use super::{Collector, Transport};
 use crate::destination;
 use crate::findings::Findings;
-use crate::index::{Backends, Index};
+use crate::index::Index;
 use crate::names;
 use crate::policy::From;
 use crate::provider::{CONNECT_TIMEOUT, Place, Provider, tls_settings};
-use crate::service;
 
 /// A collector as a policy names it.
 pub(super) struct Reference<'a> {
-    pub(super) backend: Option<&'a TelemetryBackendRef>,
+    pub(super) backend: Option<&'a PolicyBackendRef>,
     pub(super) url: Option<&'a str>,
     pub(super) protocol: OtlpProtocol,
     pub(super) path: Option<&'a str>,
@@ -29,7 +28,6 @@ static SYSTEM_TLS: LazyLock<BackendTls> = LazyLock::new(BackendTls::default);
 /// Finds a collector. `None` when there is none, which has then been reported.
 pub(super) fn resolve(
     index: &Index<'_>,
-    backends: &Backends,
     policy: &ObjectKey,
     path: &str,
     reference: &Reference<'_>,
@@ -41,7 +39,10 @@ pub(super) fn resolve(
     };
     let mut request_path = reference.path.unwrap_or(reference.usual_path).to_owned();
     let mut provider = match (reference.backend, reference.url) {
-        (Some(backend), _) => of_backend(index, backends, policy, path, backend, findings)?,
+        (Some(backend), _) => {
+            let from = From { value: backend, object: policy.clone(), path: format!("{path}.backendRef") };
+            destination::fixed(index, &from, findings)?
+        }
         (None, Some(text)) => {
             let url = match HttpUrl::read(text) {
                 Ok(url) => url,
@@ -78,55 +79,4 @@ pub(super) fn resolve(
     let scheme = if tls { "https" } else { "http" };
     let url = format!("{scheme}://{}{request_path}", provider.place.authority(tls));
     Some(Collector { provider, transport: Transport::new(reference.protocol, url) })
-}
-
-fn of_backend(
-    index: &Index<'_>,
-    backends: &Backends,
-    policy: &ObjectKey,
-    path: &str,
-    backend: &TelemetryBackendRef,
-    findings: &mut Findings,
-) -> Option<Provider> {
-    let field = format!("{path}.backendRef");
-    let namespace = backend.namespace.as_deref().unwrap_or(&policy.namespace);
-    if namespace != policy.namespace
-        && !destination::granted(
-            index,
-            policy,
-            namespace,
-            backend.group.as_deref().unwrap_or_default(),
-            backend.kind.as_deref().unwrap_or("Service"),
-            &backend.name,
-        )
-    {
-        let message = format!(
-            "{namespace}/{} may not be referred to from namespace {}",
-            backend.name, policy.namespace
-        );
-        findings.error(policy, &field, message, "create a ReferenceGrant in that namespace");
-        return None;
-    }
-    if backend.kind.as_deref() != Some(Kind::AgentgatewayBackend.name()) {
-        let port = backend.port?.number();
-        service::find(index, policy, &field, namespace, &backend.name, port, findings)?;
-        return Some(destination::service_provider(namespace, &backend.name, port));
-    }
-    let key = crate::objects::key(Kind::AgentgatewayBackend, namespace, &backend.name);
-    let Some(resolved) = backends.get(&key) else {
-        let absence = index.objects.absence(&key);
-        findings.error(policy, &field, absence.message, absence.remedy);
-        return None;
-    };
-    let only = resolved.as_ref().and_then(|backend| backend.groups.first()?.first());
-    let provider = only.filter(|provider| provider.filter.is_none());
-    if provider.is_none() {
-        findings.error(
-            policy,
-            &field,
-            format!("{key} is no fixed destination"),
-            "refer to one with `static`",
-        );
-    }
-    provider.cloned()
 }

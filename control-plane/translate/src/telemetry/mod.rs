@@ -10,7 +10,7 @@ use resources::{FrontendAccessLog, FrontendTracing, ObjectKey, OtlpLog, OtlpProt
 
 use crate::attachment::Port;
 use crate::findings::Findings;
-use crate::index::{Backends, Index};
+use crate::index::Index;
 use crate::provider::Provider;
 use crate::settings::{Runtime, Settings};
 
@@ -107,7 +107,6 @@ impl Telemetry {
 /// What is told about the requests of a port, as the policies of its Gateway say.
 pub(crate) fn of_port(
     index: &Index<'_>,
-    backends: &Backends,
     settings: &Settings,
     port: &Port<'_>,
     findings: &mut Findings,
@@ -115,7 +114,7 @@ pub(crate) fn of_port(
     let mut telemetry = Telemetry::default();
     let listeners: Vec<&str> = port.listeners.iter().map(|(_, listener)| listener.name.as_str()).collect();
     let policies = index.policies.frontend(&port.gateway, &listeners, findings);
-    let mut of = Of { index, backends, settings, findings };
+    let mut of = Of { index, settings, findings };
     if let Some((key, log)) = policies.iter().find_map(|(key, one)| Some((*key, one.access_log.as_ref()?))) {
         telemetry.stdout = of.stdout(key, log);
         telemetry.otlp = log.otlp.as_ref().and_then(|otlp| of.otlp(key, log, otlp));
@@ -129,7 +128,6 @@ pub(crate) fn of_port(
 /// What reading a policy needs.
 struct Of<'a> {
     index: &'a Index<'a>,
-    backends: &'a Backends,
     settings: &'a Settings,
     findings: &'a mut Findings,
 }
@@ -162,7 +160,7 @@ impl Of<'_> {
             path: otlp.path.as_deref(),
             usual_path: "/v1/logs",
         };
-        let collector = collector::resolve(self.index, self.backends, key, path, &place, self.findings)?;
+        let collector = collector::resolve(self.index, key, path, &place, self.findings)?;
         let (attributes, path_of) = match &otlp.attributes {
             Some(own) => (Some(own), path),
             None => (log.attributes.as_ref(), whole),
@@ -186,7 +184,7 @@ impl Of<'_> {
             path: tracing.path.as_deref(),
             usual_path: "/v1/traces",
         };
-        let collector = collector::resolve(self.index, self.backends, key, path, &place, self.findings)?;
+        let collector = collector::resolve(self.index, key, path, &place, self.findings)?;
         let share = tracing.random_sampling.as_ref().map_or(Some(0.0), |text| expression::share(text));
         if share.is_none() {
             let remedy =

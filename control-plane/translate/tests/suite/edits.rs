@@ -7,7 +7,7 @@ use translate::{Delivery, Objects, ResourceKind, Runtime, Settings, translate};
 
 use crate::fixture;
 
-const BASE: &str = r#"
+pub(crate) const BASE: &str = r#"
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
 metadata: {name: gw}
@@ -50,14 +50,14 @@ spec:
 "#;
 
 /// A change: the kind of resource and `+` added, `-` removed or `~` changed.
-type Change = (ResourceKind, char);
+pub(crate) type Change = (ResourceKind, char);
 
 fn changes(edit: impl Fn(&str) -> String) -> BTreeSet<Change> {
     let objects = |text: &str| fixture::objects(&fixture::decode("edit.yaml", text));
     changes_between(&objects(BASE), &objects(&edit(BASE)))
 }
 
-fn changes_between(before: &Objects, after: &Objects) -> BTreeSet<Change> {
+pub(crate) fn changes_between(before: &Objects, after: &Objects) -> BTreeSet<Change> {
     let settings = Settings {
         delivery: Delivery::Discovery,
         ..Settings::new(Runtime::Native { library: "/opt/weir/libweir.so".into() })

@@ -70,7 +70,7 @@ fn print(translation: &Translation, refused: &[String]) -> String {
         .iter()
         .map(|finding| match finding.severity {
             Severity::Error => format!("error: {finding}"),
-            Severity::Warning => finding.to_string(),
+            Severity::Warning | Severity::Note => finding.to_string(),
         })
         .collect();
     list("findings", &findings);

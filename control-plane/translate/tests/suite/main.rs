@@ -5,6 +5,7 @@ mod edits;
 mod envoy;
 mod fixture;
 mod golden;
+mod guards;
 mod models;
 mod properties;
 mod signing;

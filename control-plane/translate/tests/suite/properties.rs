@@ -82,8 +82,8 @@ fn assert_references_are_closed(translation: &Translation) {
         });
     let text = |kind| text.get(&kind).map(String::as_str).unwrap_or_default();
     for cluster in names(ResourceKind::Cluster) {
-        // Traces and logs leave by listeners.
-        let users = [ResourceKind::Routes, ResourceKind::Listener];
+        // Traces and logs leave by listeners, guards ask by their filters.
+        let users = [ResourceKind::Routes, ResourceKind::Listener, ResourceKind::Extension];
         assert!(
             users.iter().any(|&kind| text(kind).contains(cluster.as_str())),
             "nothing leads to {cluster}"

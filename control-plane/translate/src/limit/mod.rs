@@ -1,0 +1,268 @@
+//! Rate limits, as the `limit` filter and Envoy's own ratelimit filter are told of them.
+//!
+//! The `limit` filter keeps the local buckets, and says in filter state what a request counts for; Envoy's own filter
+//! behind it asks the rate limit service with that. A limit that cannot be in force closes the routes it is for.
+
+mod service;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use envoy_proto::envoy::config::route::v3::{Route, route};
+use envoy_proto::struct_from_json;
+use expressions::Expression;
+use filter_config::{Descriptor, DescriptorEntry, LimitPolicy, LocalLimit, OnUnknownUsage, Reserve, Unit};
+use resources::{
+    GlobalRateLimit, LocalRateLimit, ObjectKey, RateLimit, RateLimitDescriptor, RateLimitFailureMode,
+    RateLimitReserve, RateLimitUnit, UnknownUsage,
+};
+
+use crate::findings::Findings;
+use crate::index::Index;
+use crate::names;
+use crate::provider::Provider;
+use crate::settings::Settings;
+
+/// The limits of all policies, by policy; `None` for those that cannot be in force.
+pub(crate) type Limits = BTreeMap<ObjectKey, Option<Arc<Limited>>>;
+
+/// What a policy limits.
+#[derive(Debug)]
+pub(crate) struct Limited {
+    /// Name → policy of the `limit` filter.
+    pub(crate) policies: BTreeMap<String, LimitPolicy>,
+    pub(crate) service: Option<Service>,
+}
+
+/// What a rate limit service is asked.
+#[derive(Debug)]
+pub(crate) struct Service {
+    /// The cluster to write.
+    pub(crate) provider: Provider,
+    pub(crate) domain: String,
+    pub(crate) failure_mode: RateLimitFailureMode,
+    pub(crate) descriptors: Vec<Asked>,
+}
+
+/// A descriptor, as Envoy's filter sends it.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// What its filter state begins with.
+    pub(crate) state: String,
+    /// Names of its entries, in order.
+    pub(crate) entries: Vec<String>,
+    /// What it counts is known at the end only.
+    pub(crate) settles: bool,
+    /// It is charged at admission, under the name of the request.
+    pub(crate) reserves: bool,
+}
+
+/// What expressions can look at when a request comes.
+const OF_REQUEST: [&str; 2] = ["request", "llm"];
+
+/// Resolves the limits of all policies, used or not, so that what is wrong with them is known.
+pub(crate) fn resolve(index: &Index<'_>, settings: &Settings, findings: &mut Findings) -> Limits {
+    let limits = index.objects.policies().filter_map(|(key, policy)| {
+        let limit = policy.spec.traffic.as_ref()?.rate_limit.as_ref()?;
+        Some((key, limit))
+    });
+    limits
+        .map(|(key, limit)| {
+            let limited = Reading { index, settings, key, findings }.limit(limit);
+            if limited.is_none() {
+                let remedy = "correct what else is reported about it, or remove it";
+                let message = "the limits cannot be kept, so what they are for is answered with 500";
+                findings.error(key, PATH, message, remedy);
+            }
+            (key.clone(), limited.map(Arc::new))
+        })
+        .collect()
+}
+
+/// Path of the field.
+const PATH: &str = "spec.traffic.rateLimit";
+
+/// What reading a policy needs.
+struct Reading<'a> {
+    index: &'a Index<'a>,
+    settings: &'a Settings,
+    key: &'a ObjectKey,
+    findings: &'a mut Findings,
+}
+
+impl Reading<'_> {
+    /// `None` when it cannot be in force, which has then been reported.
+    fn limit(&mut self, limit: &RateLimit) -> Option<Limited> {
+        let name = format!("{}/{}", self.key.namespace, self.key.name);
+        let asked = limit.reserve.clone().unwrap_or_default();
+        let mut policies = BTreeMap::new();
+        let local = limit.local.as_deref().unwrap_or_default();
+        if !local.is_empty() {
+            let local = local.iter().enumerate().map(|(place, one)| bucket(&name, place, one)).collect();
+            let reserve = reserve(&asked, asked.enabled.unwrap_or(true));
+            policies
+                .insert(format!("{name}/local"), LimitPolicy { local, reserve, ..LimitPolicy::default() });
+        }
+        let mut service = None;
+        if let Some(global) = &limit.global {
+            let reserve = reserve(&asked, asked.enabled.unwrap_or(false));
+            let descriptors = self.descriptors(&name, &global.descriptors);
+            service = Some(self.service(global, &descriptors, reserve.enabled));
+            policies.insert(
+                format!("{name}/global"),
+                LimitPolicy { descriptors: descriptors?, reserve, ..LimitPolicy::default() },
+            );
+        }
+        let money = policies.values().any(|policy| policy.counts(Unit::MicroUsd));
+        if money && self.settings.prices.is_none() {
+            let message = "limits on costs need a catalogue of prices";
+            self.findings.error(self.key, PATH, message, "name one with --prices");
+            return None;
+        }
+        Some(Limited { policies, service: service.map_or(Some(None), |service| service.map(Some))? })
+    }
+
+    fn descriptors(&mut self, name: &str, list: &[RateLimitDescriptor]) -> Option<Vec<Descriptor>> {
+        let read: Vec<Option<Descriptor>> = list
+            .iter()
+            .enumerate()
+            .map(|(place, one)| {
+                let path = format!("{PATH}.global.descriptors[{place}]");
+                let unit = match one.unit.unwrap_or_default() {
+                    RateLimitUnit::Requests => Unit::Requests,
+                    RateLimitUnit::Tokens => Unit::Tokens,
+                    RateLimitUnit::Cost => Unit::MicroUsd,
+                };
+                let entries = one.entries.iter().enumerate();
+                let sound: Vec<bool> = entries
+                    .map(|(place, entry)| {
+                        let path = format!("{path}.entries[{place}].expression");
+                        self.expression(&path, &entry.expression, &OF_REQUEST)
+                    })
+                    .collect();
+                let roots: &[&str] = if unit == Unit::Requests { &OF_REQUEST } else { &["llm"] };
+                let cost = one
+                    .cost
+                    .as_ref()
+                    .is_none_or(|cost| self.expression(&format!("{path}.cost"), cost, roots));
+                (cost && sound.iter().all(|sound| *sound)).then(|| Descriptor {
+                    name: format!("{name}/{place}"),
+                    entries: one
+                        .entries
+                        .iter()
+                        .map(|entry| DescriptorEntry {
+                            name: entry.name.clone(),
+                            expression: entry.expression.clone(),
+                        })
+                        .collect(),
+                    unit,
+                    cost: one.cost.clone(),
+                })
+            })
+            .collect();
+        read.into_iter().collect()
+    }
+
+    /// Whether an expression can give a value, which is reported when it cannot.
+    fn expression(&mut self, path: &str, text: &str, roots: &[&str]) -> bool {
+        let expression = match Expression::compile(text) {
+            Ok(expression) => expression,
+            Err(error) => {
+                self.findings.error(self.key, path, error.to_string(), "correct it");
+                return false;
+            }
+        };
+        let unknown = expression.referenced_roots().find(|root| !roots.contains(root));
+        if let Some(root) = unknown {
+            let what = format!("`{root}` in this expression");
+            let remedy = format!("use {}", roots.join(" and "));
+            self.findings.not_served(self.key, path, &what, &remedy);
+        }
+        unknown.is_none()
+    }
+
+    fn service(
+        &mut self,
+        global: &GlobalRateLimit,
+        descriptors: &Option<Vec<Descriptor>>,
+        reserves: bool,
+    ) -> Option<Service> {
+        let provider = service::resolve(self.index, self.key, global, self.findings)?;
+        let asked = descriptors.iter().flatten().map(|descriptor| Asked {
+            state: format!("weir.limit.{}", descriptor.name),
+            entries: descriptor.entries.iter().map(|entry| entry.name.clone()).collect(),
+            settles: descriptor.unit != Unit::Requests,
+            reserves: reserves && descriptor.unit != Unit::Requests,
+        });
+        Some(Service {
+            provider,
+            domain: global.domain.clone(),
+            failure_mode: global.failure_mode.unwrap_or_default(),
+            descriptors: asked.collect(),
+        })
+    }
+}
+
+fn bucket(name: &str, place: usize, set: &LocalRateLimit) -> LocalLimit {
+    let (unit, amount) = match (set.requests, set.tokens, set.cost) {
+        (Some(requests), _, _) => (Unit::Requests, u64::from(requests)),
+        (None, Some(tokens), _) => (Unit::Tokens, u64::from(tokens)),
+        (None, None, cost) => (Unit::MicroUsd, cost.unwrap_or(1)),
+    };
+    let per_ms = set.unit.milliseconds();
+    LocalLimit {
+        // What is in a bucket outlives a change of its size, but means nothing in another unit.
+        id: format!("{name}/{place}/{unit:?}/{per_ms}"),
+        unit,
+        amount,
+        per_ms,
+        burst: u64::from(set.burst.unwrap_or(0)),
+        shadow: set.shadow.unwrap_or(false),
+    }
+}
+
+fn reserve(set: &RateLimitReserve, enabled: bool) -> Reserve {
+    let mut reserve = Reserve {
+        enabled,
+        clamp_output_tokens: set.clamp_output_tokens.map(u64::from),
+        on_unknown_usage: match set.on_unknown_usage.unwrap_or_default() {
+            UnknownUsage::ChargeReserved => OnUnknownUsage::ChargeReserved,
+            UnknownUsage::Refund => OnUnknownUsage::Refund,
+        },
+        ..Reserve::default()
+    };
+    if let Some(tokens) = set.output_tokens {
+        reserve.output_tokens = u64::from(tokens);
+    }
+    reserve
+}
+
+impl Limited {
+    /// Whether tokens must be counted before requests are sent.
+    pub(crate) fn counts_tokens(&self) -> bool {
+        self.policies.values().any(|policy| policy.counts(Unit::Tokens) || policy.counts(Unit::MicroUsd))
+    }
+
+    /// Tells the `limit` filter which policies are for requests of a route.
+    pub(crate) fn mark(&self, envoy_route: &mut Route) {
+        if !matches!(envoy_route.action, Some(route::Action::Route(_))) {
+            return;
+        }
+        let names: Vec<&String> = self.policies.keys().collect();
+        let (namespace, _) = filter_config::ROUTE_METADATA;
+        let text = serde_json::Value::from(serde_json::json!(names).to_string());
+        let fields = serde_json::Map::from_iter([(filter_config::ROUTE_LIMITS.to_owned(), text)]);
+        let Ok(fields) = struct_from_json(&fields) else { return };
+        let metadata = envoy_route.metadata.get_or_insert_default();
+        let known = metadata.filter_metadata.entry(namespace.to_owned()).or_default();
+        known.fields.extend(fields.fields);
+    }
+
+    /// Name of the ratelimit filter that asks the service.
+    pub(crate) fn filter_name(service: &Service) -> String {
+        names::ratelimit_filter(
+            &service.provider.cluster,
+            service.failure_mode == RateLimitFailureMode::FailOpen,
+        )
+    }
+}
