@@ -182,7 +182,7 @@ def test_azure_with_a_token_of_entra(
     for dialect in dialects.DIALECTS:
         assert at_clouds.ask(dialect, backend).status_code == 200
         assert credentials(provider) == {"authorization": "Bearer token-of-acme"}
-    [form] = [form for path, form in tokens.asked if form.get("scope") == scope][:1]
+    form = next(form for _, form in tokens.asked if form.get("scope") == scope)
     assert form["grant_type"] == "client_credentials" and form["client_id"] == ENTRA["clientID"]
     assert form["client_secret"] == ENTRA["clientSecret"]
 
@@ -193,9 +193,8 @@ def test_azure_with_a_token_of_entra(
 @every
 @streamed
 def test_vertex_gemini(at_clouds: Client, provider: Provider, dialect: str, streamed: bool) -> None:
-    assert (
-        dialects.read(dialect, at_clouds.ask(dialect, "vertex", stream=streamed)).text == answers.TEXT
-    )
+    answer = dialects.read(dialect, at_clouds.ask(dialect, "vertex", stream=streamed))
+    assert answer.text == answers.TEXT
     method = "streamGenerateContent?alt=sse" if streamed else "generateContent"
     assert provider.last.path == f"{VERTEX}/google/models/{dialects.MODEL}:{method}"
     assert credentials(provider) == {"authorization": "Bearer token-of-google"}

@@ -186,3 +186,28 @@ def test_guards_reject_alone(guarding: Example, provider: Provider) -> None:
     provider.then(reply(answers.text("openai", "It is called project heron.")))
     error = dialects.error_of("openai", guarding.ask("openai"), 403)
     assert "inappropriate" in error["message"]
+
+
+T22 = {
+    "/v1/chat/completions": {"messages": [{"role": "user", "content": "ADDRESS"}]},
+    "/v1/responses": {"input": [{"role": "user", "content": [{"type": "input_text", "text": "ADDRESS"}]}]},
+    "/v1/messages": {"max_tokens": 9, "system": "ADDRESS", "messages": [{"role": "user", "content": "hi"}]},
+    "/v1/messages/count_tokens": {"messages": [{"role": "user", "content": "ADDRESS"}]},
+    "/v1beta/models/m:generateContent": {"contents": [{"role": "user", "parts": [{"text": "ADDRESS"}]}]},
+    "/v1beta/models/m:embedContent": {"content": {"parts": [{"text": "ADDRESS"}]}},
+    "/model/m/converse": {"messages": [{"role": "user", "content": [{"text": "ADDRESS"}]}]},
+    "/v1/completions": {"prompt": "ADDRESS"},
+    "/v1/embeddings": {"input": ["nothing", "ADDRESS"]},
+    "/v2/rerank": {"query": "who?", "documents": ["ADDRESS"]},
+    "/v1/images/generations": {"prompt": "ADDRESS"},
+    "/v1/audio/speech": {"input": "ADDRESS", "voice": "alloy"},
+}
+
+
+@pytest.mark.parametrize("path", T22)
+def test_t22_every_api_is_looked_at(guarding: Example, provider: Provider, path: str) -> None:
+    text = json.dumps({"model": "m"} | T22[path]).replace("ADDRESS", "I am ann@example.com")
+    headers = {"content-type": "application/json"}
+    httpx.post(guarding.base + path, content=text, headers=headers, timeout=dialects.TIMEOUT)
+    sent = provider.last.body.decode()
+    assert sent == text.replace("ann@example.com", "<EMAIL_ADDRESS_1>")

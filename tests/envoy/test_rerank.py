@@ -105,9 +105,7 @@ RERANK_HOST = "bedrock-agent-runtime.us-west-2.amazonaws.com"
 
 
 @pytest.fixture
-def static(
-    runtime: str, folder: Path, tmp_path: Path, provider: Provider
-) -> Iterator[str]:
+def static(runtime: str, folder: Path, tmp_path: Path, provider: Provider) -> Iterator[str]:
     """`weir translate --static` of Bedrock at its real hosts, which a plain Envoy is then led away from."""
     gateway = Gateway(folder, runtime)
     bedrock = {"bedrock": {"region": "us-west-2"}}
@@ -144,7 +142,11 @@ def static(
                     led_away.add(address["address"])
                     assert cluster["transport_socket"]["typed_config"]["sni"] == address["address"]
                     address |= {"address": "127.0.0.1", "port_value": provider.port}
+                    # Without TLS there is nothing to agree on a protocol with.
                     del cluster["transport_socket"]
+                    [options] = cluster["typed_extension_protocol_options"].values()
+                    del options["auto_config"]
+                    options["explicit_http_config"] = {"http_protocol_options": {}}
                     cluster["type"] = "STATIC"
     assert led_away == {CHAT_HOST, RERANK_HOST}
     path = tmp_path / "envoy.yaml"

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use filter_config::{ORDER_METADATA, ROUTE_ENDPOINTS, ROUTE_GROUPS, ROUTE_LIMITS, ROUTE_METADATA};
-use filter_core::{Attribute, HeaderMap, Host, Labels, Level, Metric};
+use filter_core::{Attribute, Change, HeaderMap, Host, Labels, Level, Metric};
 
 use crate::abi;
 use crate::histograms::{self, Histograms};
@@ -87,7 +87,7 @@ impl Host for NativeHost<'_> {
         shared::set(key, value);
     }
 
-    fn update_shared(&mut self, key: &str, change: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>) {
+    fn update_shared(&mut self, key: &str, change: &mut Change<'_>) {
         shared::update(key, change);
     }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, PoisonError, RwLock};
 
+use filter_core::Change;
+
 static SHARED: LazyLock<RwLock<BTreeMap<String, Vec<u8>>>> = LazyLock::new(RwLock::default);
 
 /// What any filter of any worker has shared under `key`.
@@ -11,7 +13,7 @@ pub fn get(key: &str) -> Option<Vec<u8>> {
 }
 
 /// Changes what is shared under `key`, with no other change in between.
-pub fn update(key: &str, change: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>) {
+pub fn update(key: &str, change: &mut Change<'_>) {
     let mut shared = SHARED.write().unwrap_or_else(PoisonError::into_inner);
     if let Some(new) = change(shared.get(key).map(Vec::as_slice)) {
         shared.insert(key.to_owned(), new);

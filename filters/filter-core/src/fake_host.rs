@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use crate::{
-    Attribute, BodyFlow, BodyMode, CallAnswer, Callout, Direction, Exchange, HeaderMap, HeadersFlow, Host,
-    Labels, Level, LocalReply, Metric, Overflow, Plan,
+    Attribute, BodyFlow, BodyMode, CallAnswer, Callout, Change, Direction, Exchange, HeaderMap, HeadersFlow,
+    Host, Labels, Level, LocalReply, Metric, Overflow, Plan,
 };
 
 /// What filters of one request publish to each other.
@@ -85,7 +85,7 @@ impl Host for FakeHost {
         self.shared.borrow_mut().insert(key.to_owned(), value.to_vec());
     }
 
-    fn update_shared(&mut self, key: &str, change: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>) {
+    fn update_shared(&mut self, key: &str, change: &mut Change<'_>) {
         let mut shared = self.shared.borrow_mut();
         if let Some(new) = change(shared.get(key).map(Vec::as_slice)) {
             shared.insert(key.to_owned(), new);
@@ -152,6 +152,17 @@ impl FakeStream {
     /// Ends the request.
     pub fn complete(&mut self) {
         self.exchange.complete(&mut self.host);
+    }
+
+    /// Passes the beginning of a streamed response through.
+    pub fn response_so_far(&mut self, headers: &[(&str, &str)], chunk: &[u8]) -> Passed {
+        self.host.headers.insert(HeaderMap::Response, owned(headers));
+        let _ = self.exchange.response_headers(&mut self.host, false);
+        match self.call(Direction::Response, chunk, false) {
+            BodyFlow::Replace(bytes) => Passed::On(bytes),
+            BodyFlow::Reply(reply) => Passed::Replied(reply),
+            BodyFlow::Keep | BodyFlow::Call(_) => Passed::On(chunk.to_vec()),
+        }
     }
 
     fn body(&mut self, direction: Direction, mode: BodyMode, chunks: &[&[u8]]) -> Passed {

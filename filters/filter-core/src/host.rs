@@ -38,13 +38,16 @@ pub trait Host {
     fn share(&mut self, key: &str, value: &[u8]);
     /// Changes what is shared under `key`, with no other worker's change in between: `change` is given what is there, and
     /// gives what is to be there, or `None` to leave it. It may be called several times; the last call counts.
-    fn update_shared(&mut self, key: &str, change: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>);
+    fn update_shared(&mut self, key: &str, change: &mut Change<'_>);
     /// Makes Envoy try the clusters of this request in this order, one for each attempt, and chooses the route again.
     /// Downstream only.
     fn prefer(&mut self, clusters: &[String]);
     /// Writes to Envoy's log.
     fn log(&self, level: Level, message: &str);
 }
+
+/// What is made of shared bytes.
+pub type Change<'c> = dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>> + 'c;
 
 /// Which headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -54,7 +54,7 @@ mod watched;
 
 pub use exchange::Exchange;
 pub use flow::{BodyFlow, BodyMode, CallAnswer, Callout, Direction, HeadersFlow, LocalReply, Overflow};
-pub use host::{Attribute, HeaderMap, Host, Level};
+pub use host::{Attribute, Change, HeaderMap, Host, Level};
 pub use metrics::{Labels, Metric};
 pub use plan::{FilterKind, Plan};
 pub use record::{Outcome, RECORD_STATE, Record, RecordedUsage, Traits};

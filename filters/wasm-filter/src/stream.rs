@@ -34,7 +34,7 @@ impl Stream {
     /// A service has answered with a body of `size` bytes, or has not.
     pub(crate) fn answered(&mut self, size: Option<usize>) {
         let answer = size.and_then(|size| {
-            let status = hostcalls::header(Map::CallResponseHeaders, ":status")?;
+            let status = hostcalls::header(Map::CallResponse, ":status")?;
             let status = std::str::from_utf8(&status).ok()?.parse().ok()?;
             Some(CallAnswer { status, body: hostcalls::buffer(Buffer::CallResponseBody, size) })
         });

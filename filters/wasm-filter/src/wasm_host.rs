@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use filter_core::{Attribute, HeaderMap, Host, Labels, Level, Metric};
+use filter_core::{Attribute, Change, HeaderMap, Host, Labels, Level, Metric};
 
 use crate::abi::{Headers, LogLevel, Map, hostcalls};
 use crate::histograms;
@@ -33,8 +33,8 @@ impl WasmHost {
             return None;
         }
         Some(match headers {
-            HeaderMap::Request => Map::RequestHeaders,
-            HeaderMap::Response => Map::ResponseHeaders,
+            HeaderMap::Request => Map::Request,
+            HeaderMap::Response => Map::Response,
         })
     }
 }
@@ -133,7 +133,7 @@ impl Host for WasmHost {
         hostcalls::set_shared_data(key, value);
     }
 
-    fn update_shared(&mut self, key: &str, change: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>) {
+    fn update_shared(&mut self, key: &str, change: &mut Change<'_>) {
         loop {
             let (stored, version) = hostcalls::shared_data_and_version(key);
             let Some(new) = change(stored.as_deref()) else { return };

@@ -36,7 +36,7 @@ pub(crate) enum Sub {
 /// A measurement.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// Folder with weir.wasm and libweir.so.
+    /// Folder with weir.wasm, libweir.so and, for the global limit, weir.
     #[arg(long, default_value = "dist")]
     pub(crate) filters: PathBuf,
     /// The Envoy program. Default: .venv/bin/envoy, then PATH.

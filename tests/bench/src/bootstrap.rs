@@ -8,21 +8,29 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use crate::case::Variant;
+use crate::chain::Chain;
 use crate::payloads::{Dialect, Shape};
+use crate::rate_limits;
 
-/// The files of Weir's filters.
+/// The files of Weir.
 #[derive(Debug, Clone)]
 pub(crate) struct Filters {
     /// `libweir.so`.
     pub(crate) native: PathBuf,
     /// `weir.wasm`.
     pub(crate) wasm: PathBuf,
+    /// The `weir` command.
+    pub(crate) command: PathBuf,
 }
 
 impl Filters {
     /// The files in a folder such as `dist`.
     pub(crate) fn in_folder(folder: &Path) -> Self {
-        Self { native: folder.join("libweir.so"), wasm: folder.join("weir.wasm") }
+        Self {
+            native: folder.join("libweir.so"),
+            wasm: folder.join("weir.wasm"),
+            command: folder.join("weir"),
+        }
     }
 
     /// The file of a variant; `None` for bare Envoy.
@@ -43,17 +51,20 @@ pub(crate) struct Options {
     /// It gives memory it does not use back to the kernel all the time. Without it, what compiling a wasm module took
     /// stays resident and hides what requests need.
     pub(crate) release_memory: bool,
+    /// It asks the rate limit service there, unless it is bare.
+    pub(crate) rate_limits: Option<SocketAddr>,
 }
 
 /// Most bytes of a request body a filter may hold.
 const BODY_LIMIT: u64 = 32 << 20;
 
-/// The configuration of one Envoy: listening on `port`, its providers at `upstream`.
+/// The configuration of one Envoy with these filters: listening on `port`, its providers at `upstream`.
 ///
 /// # Errors
 /// When a filter's file does not exist.
 pub(crate) fn bootstrap(
     variant: Variant,
+    chain: Chain,
     filters: &Filters,
     port: u16,
     upstream: SocketAddr,
@@ -63,10 +74,17 @@ pub(crate) fn bootstrap(
     let filter = |name: &str, configuration: Value| {
         file.as_deref().and_then(|file| weir_filter(variant, file, name, &configuration))
     };
-    let listener = listener(port, filter("llm", json!({})), options.access_log);
-    let clusters: Vec<Value> = Dialect::ALL
-        .map(|provider| cluster(provider, upstream, filter("provider", provider_configuration(provider))))
-        .to_vec();
+    let http_filters =
+        chain.filters().into_iter().filter_map(|(name, configuration)| filter(name, configuration));
+    let service = options.rate_limits.filter(|_| variant != Variant::Bare);
+    let http_filters = http_filters.chain(service.map(rate_limits::filter)).collect();
+    let per_host = service.map(|_| rate_limits::per_host(variant));
+    let listener = listener(port, http_filters, per_host.as_ref(), options.access_log);
+    let of_provider = |provider| {
+        chain.has_provider().then(|| filter("provider", provider_configuration(provider))).flatten()
+    };
+    let clusters = Dialect::ALL.map(|provider| cluster(provider, upstream, of_provider(provider)));
+    let clusters: Vec<Value> = clusters.into_iter().chain(service.map(rate_limits::cluster)).collect();
     let mut bootstrap = json!({"static_resources": {"listeners": [listener], "clusters": clusters}});
     if let Some(bootstrap) = bootstrap.as_object_mut().filter(|_| options.release_memory) {
         // As much as there is, ten times in a second.
@@ -100,7 +118,7 @@ fn weir_filter(variant: Variant, file: &str, name: &str, configuration: &Value) 
         Variant::Bare => return None,
         Variant::Native => json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter",
-            "dynamic_module_config": {"module": {"local": {"filename": file}}},
+            "dynamic_module_config": {"do_not_close": true, "module": {"local": {"filename": file}}},
             "filter_name": name,
             "filter_config": configuration,
         }),
@@ -110,7 +128,7 @@ fn weir_filter(variant: Variant, file: &str, name: &str, configuration: &Value) 
                 "name": name,
                 "root_id": name,
                 "allow_on_headers_stop_iteration": true,
-                // One id: both filters live in one VM per worker.
+                // One id: all filters live in one VM per worker.
                 "vm_config": {"vm_id": "weir", "runtime": "envoy.wasm.runtime.v8", "code": {"local": {"filename": file}}},
                 "configuration": configuration,
             },
@@ -119,8 +137,7 @@ fn weir_filter(variant: Variant, file: &str, name: &str, configuration: &Value) 
     Some(json!({"name": format!("weir.{name}"), "typed_config": config}))
 }
 
-fn listener(port: u16, filter: Option<Value>, access_log: bool) -> Value {
-    let mut http_filters: Vec<Value> = filter.into_iter().collect();
+fn listener(port: u16, mut http_filters: Vec<Value>, per_host: Option<&Value>, access_log: bool) -> Value {
     http_filters.push(json!({
         "name": "envoy.filters.http.router",
         "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
@@ -132,6 +149,7 @@ fn listener(port: u16, filter: Option<Value>, access_log: bool) -> Value {
                 "domains": [provider.host()],
                 // Room for the large bodies, as the control plane makes it.
                 "request_body_buffer_limit": BODY_LIMIT,
+                "typed_per_filter_config": per_host.unwrap_or(&json!({})),
                 "routes": [{"match": {"prefix": "/"}, "route": {"cluster": provider.host(), "timeout": "0s"}}],
             })
         })
@@ -193,13 +211,14 @@ fn socket(address: SocketAddr) -> Value {
 mod tests {
     use super::*;
 
-    fn of(variant: Variant) -> Value {
+    fn of(variant: Variant, chain: Chain) -> Value {
         let folder = tempfile::tempdir().unwrap();
         let filters = Filters::in_folder(folder.path());
         for file in [&filters.native, &filters.wasm] {
             std::fs::write(file, "").unwrap();
         }
-        bootstrap(variant, &filters, 1, SocketAddr::from(([127, 0, 0, 1], 2)), Options::default()).unwrap()
+        bootstrap(variant, chain, &filters, 1, SocketAddr::from(([127, 0, 0, 1], 2)), Options::default())
+            .unwrap()
     }
 
     /// Removes every filter of Weir, and with them the codec that must follow upstream.
@@ -227,11 +246,14 @@ mod tests {
 
     #[test]
     fn the_variants_differ_in_weirs_filters_only() {
-        let bare = of(Variant::Bare);
-        for variant in [Variant::Native, Variant::Wasm] {
-            let mut other = of(variant);
-            assert_eq!(without_weir(&mut other), 1 + Dialect::ALL.len(), "one `llm`, a `provider` each");
-            assert_eq!(other, bare);
+        for chain in Chain::ALL {
+            let bare = of(Variant::Bare, chain);
+            for variant in [Variant::Native, Variant::Wasm] {
+                let mut other = of(variant, chain);
+                let providers = if chain.has_provider() { Dialect::ALL.len() } else { 0 };
+                assert_eq!(without_weir(&mut other), chain.filters().len() + providers);
+                assert_eq!(other, bare);
+            }
         }
     }
 
@@ -239,8 +261,9 @@ mod tests {
     fn a_missing_file_is_named() {
         let filters = Filters::in_folder(Path::new("/nowhere"));
         let upstream = SocketAddr::from(([127, 0, 0, 1], 2));
-        let error = bootstrap(Variant::Wasm, &filters, 1, upstream, Options::default()).unwrap_err();
+        let error =
+            bootstrap(Variant::Wasm, Chain::Gateway, &filters, 1, upstream, Options::default()).unwrap_err();
         assert!(error.to_string().contains("/nowhere/weir.wasm"), "{error}");
-        assert!(bootstrap(Variant::Bare, &filters, 1, upstream, Options::default()).is_ok());
+        assert!(bootstrap(Variant::Bare, Chain::Gateway, &filters, 1, upstream, Options::default()).is_ok());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::chain::Chain;
 use crate::payloads::{self, Conversation, Dialect, Shape};
 
 /// An Envoy to measure.
@@ -29,9 +30,6 @@ impl Variant {
     }
 }
 
-/// Bytes of text in the requests of [`Kind::Large`]: 1 MB of JSON.
-const LARGE_TEXT: usize = 1_000_000;
-
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -41,13 +39,13 @@ pub(crate) enum Kind {
     Stream,
     /// A stream, the events apart in time.
     Paced,
-    /// An answer that is not streamed, to 1 MB of conversation.
-    Large,
+    /// An answer that is not streamed, to a conversation with so many bytes of text.
+    Large(usize),
     /// A count of the tokens of a prompt with so many bytes of text. The provider cannot count: Weir does.
     Count(usize),
 }
 
-/// A kind of traffic between two dialects.
+/// A kind of traffic between two dialects, through some of Weir's filters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Case {
     /// What is asked for.
@@ -56,11 +54,19 @@ pub(crate) struct Case {
     pub(crate) client: Dialect,
     /// What the provider speaks.
     pub(crate) provider: Dialect,
+    /// The filters of Weir it passes.
+    pub(crate) chain: Chain,
 }
 
 impl Case {
-    const fn new(kind: Kind, client: Dialect, provider: Dialect) -> Self {
-        Self { kind, client, provider }
+    /// Traffic through a gateway.
+    pub(crate) const fn new(kind: Kind, client: Dialect, provider: Dialect) -> Self {
+        Self { kind, client, provider, chain: Chain::Gateway }
+    }
+
+    /// OpenAI chat, passing through other filters.
+    pub(crate) const fn through(chain: Chain, kind: Kind) -> Self {
+        Self { kind, client: Dialect::Chat, provider: Dialect::Chat, chain }
     }
 
     /// All of them, in the order of the report.
@@ -79,8 +85,13 @@ impl Case {
                 }
             }
         }
-        cases.extend([Self::new(Kind::Large, Chat, Chat), Self::new(Kind::Large, Chat, Anthropic)]);
+        cases.extend([Chat, Anthropic].map(|provider| Self::new(Kind::Large(1_000_000), Chat, provider)));
         cases.extend([2_000, 100_000].map(|bytes| Self::new(Kind::Count(bytes), Anthropic, Chat)));
+        let guarded = [Kind::Unary, Kind::Large(100_000), Kind::Stream, Kind::Paced];
+        cases.extend(guarded.map(|kind| Self::through(Chain::Guard, kind)));
+        cases.push(Self::through(Chain::Keywords, Kind::Unary));
+        cases.extend([Kind::Unary, Kind::Stream].map(|kind| Self::through(Chain::Limit, kind)));
+        cases.push(Self::through(Chain::Global, Kind::Unary));
         cases
     }
 
@@ -89,6 +100,7 @@ impl Case {
     /// number of connections.
     pub(crate) fn core(self) -> bool {
         matches!(self.kind, Kind::Unary | Kind::Stream | Kind::Paced)
+            && self.chain == Chain::Gateway
             && self.client == Dialect::Chat
             && matches!(self.provider, Dialect::Chat | Dialect::Anthropic)
     }
@@ -99,10 +111,12 @@ impl Case {
             Kind::Unary => "unary",
             Kind::Stream => "stream",
             Kind::Paced => "paced",
-            Kind::Large => "large",
+            Kind::Large(_) => "large",
             Kind::Count(bytes) => return format!("count-{}kb", bytes / 1000),
         };
-        if self.translated() {
+        if self.chain != Chain::Gateway {
+            format!("{}-{kind}", self.chain.name())
+        } else if self.translated() {
             format!("{kind}-{}-{}", self.client.name(), self.provider.name())
         } else {
             format!("{kind}-{}-pass", self.client.name())
@@ -112,13 +126,17 @@ impl Case {
     /// The name in reports.
     pub(crate) fn title(self) -> String {
         let what = match self.kind {
-            Kind::Unary => "2 KB chat",
-            Kind::Stream => "50-chunk stream",
-            Kind::Paced => "paced stream",
-            Kind::Large => "1 MB chat",
+            Kind::Unary => "2 KB chat".to_owned(),
+            Kind::Stream => "50-chunk stream".to_owned(),
+            Kind::Paced => "paced stream".to_owned(),
+            Kind::Large(1_000_000) => "1 MB chat".to_owned(),
+            Kind::Large(bytes) => format!("{} KB chat", bytes / 1000),
             Kind::Count(bytes) => return format!("count of a {} KB prompt", bytes / 1000),
         };
-        format!("{what}, {}", self.way())
+        match self.chain {
+            Chain::Gateway => format!("{what}, {}", self.way()),
+            chain => format!("{what}, {}", chain.title()),
+        }
     }
 
     /// From which dialect to which.
@@ -134,7 +152,7 @@ impl Case {
     pub(crate) fn shape(self) -> Shape {
         match self.kind {
             Kind::Stream | Kind::Paced => Shape::Stream,
-            Kind::Unary | Kind::Large | Kind::Count(_) => Shape::Unary,
+            Kind::Unary | Kind::Large(_) | Kind::Count(_) => Shape::Unary,
         }
     }
 
@@ -162,10 +180,13 @@ impl Case {
     }
 
     fn conversation(self) -> Conversation {
-        match self.kind {
-            Kind::Large => Conversation::of_length(LARGE_TEXT),
-            Kind::Count(bytes) => Conversation::of_length(bytes),
+        let conversation = match self.kind {
+            Kind::Large(bytes) | Kind::Count(bytes) => Conversation::of_length(bytes),
             Kind::Unary | Kind::Stream | Kind::Paced => Conversation::short(),
+        };
+        match self.chain.masks() {
+            Some((found, _)) => conversation.ending_with(&found),
+            None => conversation,
         }
     }
 
@@ -190,6 +211,27 @@ impl Case {
             (Kind::Count(_), _) => payloads::check_count(&self.conversation(), body),
             _ => payloads::check_answer(self.client(variant), self.shape(), body),
         }
+    }
+
+    /// A request that tells whether the guards of this case are at work: its prompt holds what they mask, and the
+    /// provider says what it got. `None` where nothing is masked.
+    pub(crate) fn probe(self, variant: Variant) -> Option<Vec<u8>> {
+        let (found, _) = self.chain.masks().filter(|_| variant != Variant::Bare)?;
+        Some(payloads::probe_request(&found))
+    }
+
+    /// Checks the answer to [`Self::probe`].
+    ///
+    /// # Errors
+    /// When a guard did not mask what it should.
+    pub(crate) fn check_probe(self, body: &[u8]) -> anyhow::Result<()> {
+        let Some((found, masked)) = self.chain.masks() else { return Ok(()) };
+        payloads::check_probe(body, &found, masked, self.chain.masks_answers())
+    }
+
+    /// The time of every chunk of text is looked at, not only that of the first byte.
+    pub(crate) fn times_chunks(self) -> bool {
+        self.paced() && self.chain != Chain::Gateway
     }
 
     /// How long the provider takes for one answer.
@@ -233,8 +275,20 @@ mod tests {
     }
 
     #[test]
+    fn what_guards_look_for_is_in_the_prompt() {
+        for case in Case::all() {
+            let Some((found, _)) = case.chain.masks() else { continue };
+            for variant in Variant::ALL {
+                let request = String::from_utf8(case.request(variant, Duration::ZERO)).unwrap();
+                assert_eq!(request.matches(&found).count(), 1, "{}", case.name());
+                assert_eq!(case.probe(variant).is_some(), variant != Variant::Bare);
+            }
+        }
+    }
+
+    #[test]
     fn a_large_request_is_1_mb() {
-        let case = Case::new(Kind::Large, Dialect::Chat, Dialect::Anthropic);
+        let case = Case::new(Kind::Large(1_000_000), Dialect::Chat, Dialect::Anthropic);
         for variant in Variant::ALL {
             let length = case.request(variant, Duration::ZERO).len();
             assert!((1_000_000..1_100_000).contains(&length), "{length} bytes");

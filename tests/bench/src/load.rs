@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::http1::{MessageReader, ResponseHead};
+use crate::payloads;
 
 /// What to send, how, and for how long.
 #[derive(Debug, Clone)]
@@ -31,6 +32,9 @@ pub(crate) struct Load {
     /// The connections begin evenly spread over this time. Without it, paced answers stay in step and
     /// queue up behind each other.
     pub(crate) spread: Duration,
+    /// The time between the chunks of a paced stream of OpenAI chat, whose arrival is looked at one by one; `None`: it
+    /// is not.
+    pub(crate) chunks_apart: Option<Duration>,
 }
 
 /// What was seen.
@@ -46,6 +50,9 @@ pub(crate) struct Seen {
     pub(crate) latency: Histogram<u64>,
     /// Nanoseconds from sending a request to the first byte of its answer's body.
     pub(crate) first_byte: Histogram<u64>,
+    /// Nanoseconds from when a chunk of text was due at the provider, counted from sending the request, to when all of
+    /// it had come. Empty unless asked for.
+    pub(crate) chunk: Histogram<u64>,
 }
 
 struct Shared {
@@ -81,6 +88,7 @@ pub(crate) async fn run(load: Load, mut mark: impl FnMut()) -> anyhow::Result<Se
         elapsed: Duration::ZERO,
         latency: histogram()?,
         first_byte: histogram()?,
+        chunk: histogram()?,
     };
     let shared = Rc::new(Shared {
         counting: Cell::new(false),
@@ -132,11 +140,15 @@ async fn drive(shared: &Shared) -> anyhow::Result<std::convert::Infallible> {
     loop {
         tail.clear();
         let mut first = None;
+        let mut arrivals = Arrivals::default();
         let start = Instant::now();
         let head = connection
             .exchange(&load.request, &mut |piece| {
                 first.get_or_insert_with(Instant::now);
                 keep_tail(&mut tail, piece, load.ending.len());
+                if load.chunks_apart.is_some() {
+                    arrivals.add(piece);
+                }
             })
             .await?;
         let end = Instant::now();
@@ -148,10 +160,46 @@ async fn drive(shared: &Shared) -> anyhow::Result<std::convert::Infallible> {
             seen.latency.saturating_record(nanoseconds(end - start));
             seen.first_byte.saturating_record(nanoseconds(first.unwrap_or(end) - start));
             seen.closed += u64::from(head.close);
+            if let Some(apart) = load.chunks_apart {
+                for delay in arrivals.chunk_delays(start, apart)? {
+                    seen.chunk.saturating_record(nanoseconds(delay));
+                }
+            }
         }
         if head.close {
             connection = Connection::open(load.address).await?;
         }
+    }
+}
+
+/// The body of an answer, and when its pieces came.
+#[derive(Debug, Default)]
+struct Arrivals {
+    body: Vec<u8>,
+    /// Bytes that had come, and when.
+    pieces: Vec<(usize, Instant)>,
+}
+
+impl Arrivals {
+    fn add(&mut self, piece: &[u8]) {
+        self.body.extend_from_slice(piece);
+        self.pieces.push((self.body.len(), Instant::now()));
+    }
+
+    /// How long after it was due each chunk of text had come: the first `apart` after `start`, the next `apart` later,
+    /// and so on.
+    ///
+    /// # Errors
+    /// When text is missing.
+    fn chunk_delays(&self, start: Instant, apart: Duration) -> anyhow::Result<Vec<Duration>> {
+        let ends = payloads::chunk_ends(&self.body)?;
+        let mut due = start;
+        let delays = ends.into_iter().map(|end| {
+            due += apart;
+            let piece = self.pieces.get(self.pieces.partition_point(|(length, _)| *length < end));
+            piece.map_or(Duration::ZERO, |(_, when)| when.saturating_duration_since(due))
+        });
+        Ok(delays.collect())
     }
 }
 
@@ -212,7 +260,7 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payloads::{self, Conversation, Dialect, Shape};
+    use crate::payloads::{Conversation, Dialect, Shape};
 
     #[test]
     fn the_tail_is_the_same_for_every_split() {
@@ -243,6 +291,7 @@ mod tests {
             warmup: Duration::ZERO,
             duration: Duration::from_secs_f64(seconds),
             spread: Duration::from_millis(2),
+            chunks_apart: None,
         };
         let mut marks = 0;
         let seen = block_on(run(load, || marks += 1))?;
@@ -262,6 +311,24 @@ mod tests {
             assert_eq!((seen.latency.len(), seen.first_byte.len()), (seen.answers, seen.answers));
             assert!(seen.first_byte.max() <= seen.latency.max());
         }
+    }
+
+    #[test]
+    fn chunks_are_late_by_what_holds_them_back() {
+        let message = payloads::stream_answer(Dialect::Chat).concat();
+        let mut arrivals = Arrivals::default();
+        MessageReader::<ResponseHead>::new()
+            .feed(&message, &mut |piece| arrivals.body.extend_from_slice(piece))
+            .unwrap();
+        let (start, apart) = (Instant::now(), Duration::from_millis(5));
+        let ends = payloads::chunk_ends(&arrivals.body).unwrap();
+        let count = u32::try_from(ends.len()).unwrap();
+        arrivals.pieces = (1..).zip(&ends).map(|(n, end)| (*end, start + apart * n)).collect();
+        assert!(arrivals.chunk_delays(start, apart).unwrap().iter().all(Duration::is_zero));
+        // All at once, with the last chunk.
+        arrivals.pieces = vec![(arrivals.body.len(), start + apart * count)];
+        let delays = arrivals.chunk_delays(start, apart).unwrap();
+        assert_eq!((delays[0], delays[49]), (apart * (count - 1), Duration::ZERO));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod arguments;
 mod bootstrap;
 mod case;
+mod chain;
 mod envoy;
 mod http1;
 mod load;
@@ -16,6 +17,7 @@ mod machine;
 mod measurement;
 mod open_streams;
 mod payloads;
+mod rate_limits;
 mod report;
 mod session;
 mod tokeniser;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::case::{Case, Kind, Variant};
+use crate::chain::Chain;
 use crate::open_streams::{Held, OpenStreams};
 use crate::tokeniser::Countings;
 
@@ -18,6 +19,9 @@ pub(crate) struct Round {
     pub(crate) latency: (f64, f64),
     /// Median and 99th percentile of the time to the body's first byte, in milliseconds.
     pub(crate) first_byte: (f64, f64),
+    /// Median and 99th percentile of how late the chunks of a paced stream's text come, in milliseconds; `None` where it
+    /// was not looked at.
+    pub(crate) chunk: Option<(f64, f64)>,
     /// Share of one CPU that Envoy used.
     pub(crate) envoy_busy: f64,
     /// Share of one CPU that load and upstream used.
@@ -70,7 +74,7 @@ pub(crate) struct Results {
     /// What succeeded.
     pub(crate) rows: Vec<Row>,
     /// Memory of the processes.
-    pub(crate) memory: BTreeMap<Variant, Memory>,
+    pub(crate) memory: BTreeMap<(Chain, Variant), Memory>,
     /// Memory while many streams are open.
     pub(crate) open_streams: Vec<(OpenStreams, BTreeMap<Variant, Held>)>,
     /// Token counts without any Envoy.
@@ -200,7 +204,7 @@ pub(crate) mod tests {
 
     /// A case from OpenAI chat to this provider.
     pub(crate) fn from_chat(kind: Kind, provider: Dialect) -> Case {
-        Case { kind, client: Dialect::Chat, provider }
+        Case::new(kind, Dialect::Chat, provider)
     }
 
     /// A row in which a variant uses this much CPU and its streams begin after so many milliseconds.
@@ -210,6 +214,7 @@ pub(crate) mod tests {
             cpu,
             latency: (first + 1.0, first + 2.0),
             first_byte: (first, first + 0.5),
+            chunk: None,
             envoy_busy: 0.99,
             bench_busy: 0.7,
             closed: 0.0,

@@ -51,7 +51,7 @@ impl OpenStreams {
             Self::Pass => Dialect::Chat,
             Self::Translated => Dialect::Anthropic,
         };
-        Case { kind: Kind::Paced, client: Dialect::Chat, provider }
+        Case::new(Kind::Paced, Dialect::Chat, provider)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::{ClockId, clock_gettime};
 use tempfile::TempDir;
@@ -15,10 +15,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::arguments::Run;
 use crate::bootstrap::{self, Filters, Options};
 use crate::case::{Case, Variant};
+use crate::chain::Chain;
 use crate::envoy::{Envoy, Placement};
 use crate::load::{self, Load, Seen};
 use crate::measurement::{Memory, Results, Round, Row};
 use crate::open_streams::{self, Held, OpenStreams};
+use crate::rate_limits::RateLimits;
 use crate::{tokeniser, upstream};
 
 /// Everything that stays the same in a run.
@@ -79,34 +81,54 @@ impl Session<'_> {
     }
 
     fn options(&self) -> Options {
-        Options { access_log: self.run.access_log, release_memory: false }
+        Options { access_log: self.run.access_log, ..Options::default() }
     }
 
     /// Starts an Envoy; `name` names its files.
-    fn start(&self, variant: Variant, name: &str, options: Options) -> anyhow::Result<Envoy> {
+    fn start(&self, variant: Variant, chain: Chain, name: &str, options: Options) -> anyhow::Result<Envoy> {
         let folder = self.folder.path();
         let envoy = Envoy::start(self.program, folder, name, &self.placement.envoy, |port| {
-            bootstrap::bootstrap(variant, &self.filters, port, self.upstream, options)
+            bootstrap::bootstrap(variant, chain, &self.filters, port, self.upstream, options)
         })?;
         eprintln!("{name:7} Envoy is process {}", envoy.pid());
         Ok(envoy)
     }
 
-    /// All cases, through one Envoy per variant.
+    /// All cases.
     async fn cases(&self, results: &mut Results) -> anyhow::Result<()> {
-        let cases = self.run.cases();
-        if cases.is_empty() {
-            return Ok(());
+        for chain in Chain::ALL {
+            let cases: Vec<Case> = self.run.cases().into_iter().filter(|case| case.chain == chain).collect();
+            if !cases.is_empty() {
+                self.cases_through(chain, cases, results).await?;
+            }
         }
+        Ok(())
+    }
+
+    /// Cases with the same filters, through one Envoy per variant.
+    async fn cases_through(
+        &self,
+        chain: Chain,
+        cases: Vec<Case>,
+        results: &mut Results,
+    ) -> anyhow::Result<()> {
+        let limits = (chain == Chain::Global)
+            .then(|| RateLimits::start(&self.filters.command, self.folder.path()))
+            .transpose()?;
+        let options = Options { rate_limits: limits.as_ref().map(|limits| limits.address), ..self.options() };
         let mut envoys = Vec::new();
         for variant in self.run.variants() {
-            let envoy = self.start(variant, variant.name(), self.options())?;
-            results.memory.insert(variant, Memory { at_start: envoy.resident()? });
+            let name = match chain {
+                Chain::Gateway => variant.name().to_owned(),
+                chain => format!("{}-{}", chain.name(), variant.name()),
+            };
+            let envoy = self.start(variant, chain, &name, options)?;
+            results.memory.insert((chain, variant), Memory { at_start: envoy.resident()? });
             envoys.push((variant, envoy));
         }
         for case in cases {
             for &connections in self.run.connections(case) {
-                match measure(self.run, case, connections, &envoys).await {
+                match measure(self.run, case, connections, &envoys, limits.as_ref()).await {
                     Ok(rounds) => results.rows.push(Row { case, connections, rounds }),
                     Err(error) => {
                         fail(results, format!("{}, {connections} connections: {error:#}", case.title()));
@@ -122,7 +144,8 @@ impl Session<'_> {
         let mut all = BTreeMap::new();
         let options = Options { release_memory: true, ..self.options() };
         for variant in self.run.variants() {
-            let envoy = self.start(variant, &format!("{}-{}", streams.name(), variant.name()), options)?;
+            let name = format!("{}-{}", streams.name(), variant.name());
+            let envoy = self.start(variant, streams.case().chain, &name, options)?;
             let held = open_streams::measure(self.run, streams, variant, &envoy)
                 .await
                 .with_context(|| format!("{} Envoy, log: [{}]", variant.name(), envoy.log_end()))?;
@@ -149,10 +172,13 @@ async fn measure(
     case: Case,
     connections: u32,
     envoys: &[(Variant, Envoy)],
+    limits: Option<&RateLimits>,
 ) -> anyhow::Result<BTreeMap<Variant, Vec<Round>>> {
     let mut rounds = BTreeMap::<Variant, Vec<Round>>::new();
     for number in 1..=run.rounds {
         for (variant, envoy) in envoys {
+            let limits = limits.filter(|_| *variant != Variant::Bare);
+            let asked_before = spent(limits).await?;
             let round = measure_once(run, case, connections, *variant, envoy)
                 .await
                 .with_context(|| format!("{} Envoy, log: [{}]", variant.name(), envoy.log_end()))?;
@@ -161,10 +187,24 @@ async fn measure(
                 case.title(),
                 variant.name()
             );
+            // An Envoy that finds no descriptor asks nobody, and passes everything.
+            ensure!(
+                limits.is_none() || spent(limits).await? > asked_before,
+                "{} Envoy did not ask the rate limit service",
+                variant.name()
+            );
             rounds.entry(*variant).or_default().push(round);
         }
     }
     Ok(rounds)
+}
+
+/// What a rate limit service has counted, if there is one.
+async fn spent(limits: Option<&RateLimits>) -> anyhow::Result<u64> {
+    match limits {
+        Some(limits) => limits.spent().await,
+        None => Ok(0),
+    }
 }
 
 /// Bytes of an answer's end by which complete ones are known.
@@ -177,6 +217,9 @@ async fn measure_once(
     variant: Variant,
     envoy: &Envoy,
 ) -> anyhow::Result<Round> {
+    if let Some(probe) = case.probe(variant) {
+        case.check_probe(&load::fetch(envoy.address, &probe).await?)?;
+    }
     let request: Rc<[u8]> = case.request(variant, run.pace()).into();
     let answer = load::fetch(envoy.address, &request).await?;
     case.check(variant, &answer)?;
@@ -191,6 +234,7 @@ async fn measure_once(
         warmup,
         duration,
         spread: case.answer_time(run.pace()),
+        chunks_apart: case.times_chunks().then(|| run.pace()),
     };
     let mut marks = Vec::new();
     let seen = load::run(load, || marks.push((envoy.cpu_time(), own_cpu_time()))).await?;
@@ -223,6 +267,8 @@ fn round(seen: &Seen, envoy_cpu: Duration, own_cpu: Duration, resident: u64) -> 
         cpu: envoy_cpu.as_secs_f64() / answers * 1000.0,
         latency: (milliseconds(&seen.latency, 0.5), milliseconds(&seen.latency, 0.99)),
         first_byte: (milliseconds(&seen.first_byte, 0.5), milliseconds(&seen.first_byte, 0.99)),
+        chunk: (!seen.chunk.is_empty())
+            .then(|| (milliseconds(&seen.chunk, 0.5), milliseconds(&seen.chunk, 0.99))),
         envoy_busy: envoy_cpu.as_secs_f64() / seconds,
         bench_busy: own_cpu.as_secs_f64() / seconds,
         closed: closed / answers,

@@ -107,6 +107,7 @@ impl Server {
         let (dialect, shape) = match Asked::at(&head.path) {
             Some(Asked::Answer(dialect, shape)) => (dialect, shape),
             Some(Asked::Count) => return Ok(connection.write_all(&self.count).await?),
+            Some(Asked::Probe) => return Ok(connection.write_all(&payloads::probe_answer(body)).await?),
             None => {
                 connection.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await?;
                 return Ok(());

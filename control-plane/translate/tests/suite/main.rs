@@ -6,6 +6,7 @@ mod envoy;
 mod fixture;
 mod golden;
 mod guards;
+mod limits;
 mod models;
 mod properties;
 mod signing;

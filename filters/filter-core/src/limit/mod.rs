@@ -7,11 +7,12 @@
 mod amounts;
 mod bucket;
 mod plan;
+mod told;
 
 use std::sync::Arc;
 
 use filter_config::{Endpoint, OnUnknownUsage, Unit};
-use llm_dialects::hub::{ApiError, ErrorKind, Usage};
+use llm_dialects::hub::Usage;
 use price_catalogue::Model;
 use serde_json::{Value, json};
 
@@ -19,10 +20,10 @@ use self::amounts::{Expected, Fit, Used};
 use self::bucket::{Shape, Standing};
 pub(crate) use self::plan::LimitPlan;
 use self::plan::{Asking, Bucket, Descriptor, Policy};
+use self::told::{DETAILS, Shown, refuse};
 use crate::handoff::Handoff;
-use crate::llm::error_reply;
 use crate::metrics::{Labels, Metric};
-use crate::record::{Outcome, RECORD_STATE, Record};
+use crate::record::{RECORD_STATE, Record};
 use crate::{Attribute, BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, LocalReply, Overflow, endpoints};
 
 /// Most hits one call may count: Envoy 1.40 leaves out descriptors with more.
@@ -35,9 +36,6 @@ const NOT_COUNTED: [Endpoint; 4] = [
     Endpoint::GeminiCountTokens,
     Endpoint::BedrockCountTokens,
 ];
-
-/// Response code details of refusals.
-const DETAILS: &str = "weir_rate_limited";
 
 /// One request in the filter.
 #[derive(Debug)]
@@ -67,13 +65,6 @@ struct Asked {
     descriptor: Arc<Descriptor>,
     amount: u64,
     on_unknown: OnUnknownUsage,
-}
-
-/// A bucket as the client is told of it.
-#[derive(Debug, Clone, Copy)]
-struct Shown {
-    limit: u64,
-    standing: Standing,
 }
 
 impl LimitExchange {
@@ -274,23 +265,6 @@ impl LimitExchange {
     }
 }
 
-impl Shown {
-    /// Whether no other limit has told the client of less.
-    fn is_strictest(self, host: &dyn Host) -> bool {
-        let told = host.header(HeaderMap::Response, "x-ratelimit-remaining");
-        let told = told.and_then(|told| told.trim().parse::<u64>().ok());
-        told.is_none_or(|told| self.standing.remaining <= told)
-    }
-
-    fn headers(self) -> [(&'static str, String); 3] {
-        [
-            ("x-ratelimit-limit", self.limit.to_string()),
-            ("x-ratelimit-remaining", self.standing.remaining.to_string()),
-            ("x-ratelimit-reset", self.standing.full_ms.div_ceil(1000).to_string()),
-        ]
-    }
-}
-
 /// What a hand-off says of a request's size.
 fn expected(handoff: &Handoff) -> Expected {
     let chat = endpoints::dialect(handoff.client).is_some() || handoff.client == Endpoint::OpenaiCompletions;
@@ -342,54 +316,6 @@ fn cap_output(host: &mut dyn Host, policies: &[&Policy], expected: Expected, loc
     let Ok(mut record) = serde_json::from_slice::<Record<'_>>(&json) else { return };
     record.traits.output_cap = Some(cap);
     host.publish(RECORD_STATE, &record.to_json());
-}
-
-/// The answer to a request for which there is not enough left.
-fn refuse(host: &mut dyn Host, handoff: Option<&Handoff>, unit: Unit, shown: Shown) -> LocalReply {
-    let what = match unit {
-        Unit::Requests => "requests",
-        Unit::Tokens => "tokens",
-        Unit::MicroUsd => "millionths of a dollar",
-    };
-    let seconds = shown.standing.wait_ms.map(|wait| wait.div_ceil(1000).max(1));
-    let message = match seconds {
-        Some(seconds) => {
-            format!("The limit of {} {what} is used up; try again in {seconds} s.", shown.limit)
-        }
-        None => format!(
-            "The request could use more than the limit of {} {what} ever allows; send less, or ask for fewer output \
-             tokens.",
-            shown.limit
-        ),
-    };
-    let mut reply = match handoff {
-        Some(handoff) => {
-            let error = ApiError {
-                status: 429,
-                kind: ErrorKind::RateLimit,
-                code: Some("rate_limit_exceeded".to_owned()),
-                param: None,
-                message,
-            };
-            if let Some(json) = host.state(RECORD_STATE)
-                && let Ok(mut record) = serde_json::from_slice::<Record<'_>>(&json)
-            {
-                record.outcome = Outcome::Refused;
-                record.error = Some("rate_limit_exceeded".into());
-                host.publish(RECORD_STATE, &record.to_json());
-            }
-            error_reply(handoff.error_form(), &error, DETAILS)
-        }
-        None => LocalReply {
-            status: 429,
-            headers: vec![("content-type".into(), "text/plain; charset=utf-8".to_owned())],
-            body: message.into_bytes(),
-            details: DETAILS,
-        },
-    };
-    reply.headers.extend(seconds.map(|seconds| ("retry-after".into(), seconds.to_string())));
-    reply.headers.extend(shown.headers().map(|(name, value)| (name.into(), value)));
-    reply
 }
 
 /// A finished request as cost expressions see it, with the field names of agentgateway.

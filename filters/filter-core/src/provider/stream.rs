@@ -23,6 +23,8 @@ pub(super) struct Stream {
     state: State,
     /// The stream goes out as a JSON array.
     array: Option<JsonArray>,
+    /// How many events of a watched stream had passed before the last chunk.
+    sent: u64,
     /// It was ended here.
     cut: bool,
 }
@@ -112,7 +114,7 @@ impl Stream {
             work: Work::Watch { client, watched, take_usage_out },
             state: State::Open,
             array: None,
-            cut: false,
+            sent: 0, cut: false,
         }
     }
 
@@ -130,7 +132,7 @@ impl Stream {
             tokeniser,
             generated: tokeniser.running(),
         };
-        Self { work: Work::Translate(Box::new(translation)), state: State::Open, array: None, cut: false }
+        Self { work: Work::Translate(Box::new(translation)), state: State::Open, array: None, sent: 0, cut: false }
     }
 
     /// The stream as a JSON array of its events.
@@ -177,6 +179,9 @@ impl Stream {
 
     /// Takes a chunk; `end` with the last one.
     pub(super) fn chunk(&mut self, bytes: &[u8], end: bool) -> BodyFlow {
+        if let Work::Watch { watched, .. } = &self.work {
+            self.sent = watched.events();
+        }
         let flow = match &mut self.work {
             Work::Watch { client, watched, take_usage_out } => {
                 pass(*client, watched, *take_usage_out, &mut self.state, bytes, end)
@@ -215,12 +220,13 @@ impl Stream {
         };
         let mut out = Vec::new();
         match &mut self.work {
-            Work::Watch { client, watched, .. } => {
+            Work::Watch { client, .. } => {
                 if client.framing() == Framing::Sse {
                     out.extend_from_slice(b"\n\n");
                 }
                 let mut encoder = client.stream_encoder(0, false);
-                encoder.behind(watched.events());
+                // The chunk that went beyond is not sent.
+                encoder.behind(self.sent);
                 encoder.event(&StreamEvent::Error(error.clone()), &mut out);
             }
             Work::Translate(translation) => {

@@ -254,6 +254,19 @@ fn clean_streams_keep_their_events_and_wait_for_nothing() {
     }
 }
 
+/// An event without text leaves when it comes, not with the next one.
+#[test]
+fn t14_the_first_event_does_not_wait() {
+    let plan = plan(&json!({"response": [pii("mask")]}));
+    let mut stream = start(&plan);
+    let request = br#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+    let _ = stream.request(&post("/v1/chat/completions"), &[request]);
+    let first = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
+    let headers = [(":status", "200"), ("content-type", "text/event-stream")];
+    let Passed::On(got) = stream.response_so_far(&headers, first.as_bytes()) else { panic!("it replied") };
+    assert_eq!(String::from_utf8(got).unwrap(), first);
+}
+
 #[test]
 fn whole_answers_are_masked_and_rejected() {
     let answer = json!({"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [

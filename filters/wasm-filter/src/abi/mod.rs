@@ -75,7 +75,7 @@ pub(crate) enum MetricKind {
 #[repr(u32)]
 #[allow(missing_docs)]
 pub(crate) enum Map {
-    RequestHeaders = 0,
-    ResponseHeaders = 2,
-    CallResponseHeaders = 6,
+    Request = 0,
+    Response = 2,
+    CallResponse = 6,
 }

@@ -40,7 +40,7 @@ impl Host for FakeHost {
         None
     }
     fn share(&mut self, _: &str, _: &[u8]) {}
-    fn update_shared(&mut self, _: &str, _: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>) {}
+    fn update_shared(&mut self, _: &str, _: &mut filter_core::Change<'_>) {}
     fn prefer(&mut self, _: &[String]) {}
     fn log(&self, _: Level, _: &str) {}
 }

@@ -4,7 +4,7 @@ use anyhow::{Context as _, bail, ensure};
 use framing::aws_event_stream::{Decoder, Limits};
 use serde_json::Value;
 
-use super::conversation::{Conversation, answer_text};
+use super::conversation::{Conversation, answer_text, pieces};
 use super::{Dialect, STREAM_CHUNKS, Shape};
 
 /// Checks that an answer in this dialect is whole and says what the provider said.
@@ -74,6 +74,32 @@ fn sse_text(client: Dialect, body: &[u8]) -> anyhow::Result<String> {
     Ok(content)
 }
 
+/// Where the chunks of the provider's text are complete in a stream of OpenAI chat: for each of them, how many bytes of
+/// the body that takes. Guards may hold text back and send it in later events.
+///
+/// # Errors
+/// When the stream does not hold all of the provider's text.
+pub(crate) fn chunk_ends(body: &[u8]) -> anyhow::Result<Vec<usize>> {
+    let mut chunks = pieces().map(|piece| piece.len()).scan(0, |end, length| {
+        *end += length;
+        Some(*end)
+    });
+    let (mut wanted, mut seen, mut offset, mut ends) = (chunks.next(), 0, 0, Vec::new());
+    for line in body.split_inclusive(|byte| *byte == b'\n') {
+        offset += line.len();
+        let event: Option<Value> =
+            line.strip_prefix(b"data: ").and_then(|data| serde_json::from_slice(data).ok());
+        let text = event.as_ref().and_then(|event| event.pointer("/choices/0/delta/content"));
+        seen += text.and_then(Value::as_str).unwrap_or_default().len();
+        while wanted.is_some_and(|wanted| wanted <= seen) {
+            ends.push(offset);
+            wanted = chunks.next();
+        }
+    }
+    ensure!(wanted.is_none(), "the stream has the text of {} chunks only", ends.len());
+    Ok(ends)
+}
+
 /// Joins the text of an AWS event stream.
 fn bedrock_text(body: &[u8]) -> anyhow::Result<String> {
     let mut decoder = Decoder::new(Limits::default());
@@ -103,6 +129,23 @@ fn check_events(events: usize) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn chunks_are_found_in_the_events_that_complete_them() {
+        let event = |text: &str| {
+            format!("data: {}\n\n", serde_json::json!({"choices": [{"delta": {"content": text}}]}))
+        };
+        let all = answer_text();
+        // The first chunk comes late, the second and third together with it; then all the rest.
+        let third: usize = pieces().take(3).map(|piece| piece.len()).sum();
+        let events = [event(&all[..5]), event(&all[5..third]), event(""), event(&all[third..])];
+        let ends = chunk_ends(events.concat().as_bytes()).unwrap();
+        assert_eq!(ends.len(), STREAM_CHUNKS);
+        let second = events[0].len() + events[1].len() - 1;
+        let last = events.concat().len() - 1;
+        assert_eq!((ends[0], ends[2], ends[3], ends[49]), (second, second, last, last));
+        assert!(chunk_ends(events[0].as_bytes()).is_err());
+    }
 
     #[test]
     fn counts_must_be_plausible() {

@@ -51,6 +51,16 @@ impl Conversation {
         Self { system: SYSTEM.to_owned(), turns }
     }
 
+    /// The same, the user's last words being about `text`.
+    pub(crate) fn ending_with(mut self, text: &str) -> Self {
+        if let Some(last) = self.turns.last_mut() {
+            last.text.push_str(" My contact is ");
+            last.text.push_str(text);
+            last.text.push('.');
+        }
+        self
+    }
+
     /// All of its text.
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.system.as_str()).chain(self.turns.iter().map(|turn| turn.text.as_str()))

@@ -7,6 +7,7 @@ mod conversation;
 mod gemini;
 mod openai_chat;
 mod openai_responses;
+mod probe;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -15,8 +16,9 @@ use serde_json::{Value, json};
 
 use crate::http1::PACE_HEADER;
 
-pub(crate) use check::{check_answer, check_count};
+pub(crate) use check::{check_answer, check_count, chunk_ends};
 pub(crate) use conversation::{Conversation, STREAM_CHUNKS, prose};
+pub(crate) use probe::{answer as probe_answer, check as check_probe, request as probe_request};
 
 /// Tokens of every request, as its provider says.
 const PROMPT_TOKENS: usize = 471;
@@ -194,11 +196,16 @@ pub(crate) enum Asked {
     Answer(Dialect, Option<Shape>),
     /// A count of tokens.
     Count,
+    /// What the provider got.
+    Probe,
 }
 
 impl Asked {
     /// What is asked at this path, query included; `None` where nothing is served.
     pub(crate) fn at(path: &str) -> Option<Self> {
+        if path == probe::PATH {
+            return Some(Self::Probe);
+        }
         let path = path.split_once('?').map_or(path, |(path, _)| path);
         let of = |dialect, shape| Some(Self::Answer(dialect, shape));
         match path {

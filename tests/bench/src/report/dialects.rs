@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::case::{Case, Kind, Variant};
+use crate::chain::Chain;
 use crate::measurement::{Results, Row};
 use crate::payloads::Dialect;
 
@@ -16,7 +17,8 @@ pub(super) fn table(out: &mut String, results: &Results) {
     let others = results.rows.iter().any(|row| {
         !row.case.core()
             && pairs.contains(&(row.case.client, row.case.provider))
-            && row.case.kind != Kind::Large
+            && row.case.chain == Chain::Gateway
+            && !matches!(row.case.kind, Kind::Large(_))
     });
     if !others {
         return;
@@ -34,7 +36,7 @@ pub(super) fn table(out: &mut String, results: &Results) {
     let _ = writeln!(out, "|---|--:|--:|--:|--:|--:|--:|");
     for (client, provider) in pairs {
         let [unary, stream] = [Kind::Unary, Kind::Stream].map(|kind| {
-            let case = Case { kind, client, provider };
+            let case = Case::new(kind, client, provider);
             results.rows.iter().filter(|row| row.case == case).min_by_key(|row| row.connections)
         });
         if unary.is_none() && stream.is_none() {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::rows;
 use crate::case::Variant;
+use crate::chain::Chain;
 use crate::measurement::{Results, Row};
 
 const KIB: f64 = 1024.0;
@@ -54,9 +55,11 @@ pub(super) fn resident(out: &mut String, results: &Results) {
     let _ = writeln!(
         out,
         "## Resident memory of Envoy in MiB\n\n\
-         At the end of each case; the processes run all cases one after another.\n"
+         At the end of each case; the processes run all cases with the same filters one after another.\n"
     );
-    let start = |variant: &Variant| results.memory.get(variant).map(|memory| memory.at_start as f64 / MIB);
+    let start = |variant: &Variant| {
+        results.memory.get(&(Chain::Gateway, *variant)).map(|memory| memory.at_start as f64 / MIB)
+    };
     let _ = writeln!(out, "| after | connections | bare | native | wasm | native ÷ bare | wasm ÷ bare |");
     let _ = writeln!(out, "|---|--:|--:|--:|--:|--:|--:|");
     let last = |row: &Row, variant: &Variant| {

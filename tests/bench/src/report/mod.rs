@@ -1,12 +1,15 @@
 //! The report, as Markdown.
 
 mod dialects;
+mod guards;
+mod limits;
 mod memory;
 mod tokens;
 
 use std::fmt::Write as _;
 
 use crate::case::{Kind, Variant};
+use crate::chain::Chain;
 use crate::measurement::{Aim, Results, Round, Row, Spread, cpu_aim, first_byte_aim, missed};
 
 /// How the numbers came about.
@@ -48,6 +51,8 @@ pub(crate) fn markdown(setting: &Setting, results: &Results) -> String {
     large_bodies(&mut out, results);
     tokens::counts(&mut out, results);
     tokens::tokeniser(&mut out, results);
+    guards::section(&mut out, results);
+    limits::section(&mut out, results);
     memory::open_streams(&mut out, results);
     memory::resident(&mut out, results);
     out.truncate(out.trim_end().len());
@@ -123,7 +128,7 @@ fn how_to_read(out: &mut String, setting: &Setting) -> std::fmt::Result {
         "## How to read it\n\n\
          *bare* is Envoy with one listener, one route and one cluster per provider, and no filter but the router. *native* and \
          *wasm* are the same configuration with Weir's `llm` filter in front of the router and its `provider` filter on each \
-         cluster, as dynamic module and as wasm module. Nothing else differs: {} access log, no credentials added, no TLS.\n\n\
+         cluster, as dynamic module and as wasm module; guards and limits have sections of their own. Nothing else differs: {} access log, no credentials added, no TLS.\n\n\
          The client keeps a fixed number of HTTP/1.1 connections and sends the next request when an answer is complete. Every \
          answer is checked for status and completeness; one error fails the case. Requests have 2 KB of JSON (a system \
          prompt and three turns) where nothing else is said, answers 1 KB, streams 50 chunks of text. The provider is a thread that answers from memory, \
@@ -220,7 +225,8 @@ fn latency_table(out: &mut String, rows: &[&Row]) {
 }
 
 fn large_bodies(out: &mut String, results: &Results) {
-    let rows = rows(results, |row| row.case.kind == Kind::Large);
+    let rows =
+        rows(results, |row| row.case.chain == Chain::Gateway && matches!(row.case.kind, Kind::Large(_)));
     if rows.is_empty() {
         return;
     }
@@ -246,10 +252,15 @@ fn cpu(out: &mut String, results: &Results) {
 
 fn throughput(out: &mut String, results: &Results) {
     let _ = writeln!(out, "## Requests per second, one worker\n");
+    rate_table(out, &rows(results, |row| row.case.core() && !row.case.paced()));
+}
+
+/// Requests per second of some rows.
+fn rate_table(out: &mut String, rows: &[&Row]) {
     let rate = |round: &Round| round.rate;
     table(
         out,
-        &rows(results, |row| row.case.core() && !row.case.paced()),
+        rows,
         "÷ bare",
         |row, variant| Some(format!("{:.0}", row.value(variant, rate)?.median)),
         |row, variant| Some(compared(row.compare(variant, rate, |ours, bare| ours / bare)?, "", None)),
@@ -280,9 +291,14 @@ fn first_byte(out: &mut String, results: &Results) {
          From sending the request to the first byte of the answer's body. The last two columns: how much later (p50) than \
          through bare Envoy, in milliseconds. Aim: at most 1 ms, in the paced cases; the others are under full load.\n"
     );
+    first_byte_table(out, &rows(results, |row| row.case.core() && row.case.streams()));
+}
+
+/// Time to the first byte of some rows.
+fn first_byte_table(out: &mut String, rows: &[&Row]) {
     table(
         out,
-        &rows(results, |row| row.case.core() && row.case.streams()),
+        rows,
         "− bare",
         |row, variant| percentiles(row, variant, |round| round.first_byte),
         |row, variant| {
@@ -329,7 +345,9 @@ mod tests {
                 row(from_chat(Kind::Unary, Dialect::Chat), &variants),
                 row(from_chat(Kind::Paced, Dialect::Chat), &variants),
             ],
-            memory: Variant::ALL.map(|variant| (variant, Memory { at_start: 25 << 20 })).into(),
+            memory: Variant::ALL
+                .map(|variant| ((Chain::Gateway, variant), Memory { at_start: 25 << 20 }))
+                .into(),
             ..Results::default()
         };
         let report = markdown(&setting(), &results);

@@ -1,0 +1,150 @@
+//! Limits: always in a form the filter takes, nowhere but where they are attached, and never missing while they are
+//! edited.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use envoy_proto::envoy::config::core::v3::TypedExtensionConfig;
+use envoy_proto::envoy::config::route::v3::{Route, RouteConfiguration};
+use envoy_proto::envoy::extensions::filters::http::wasm::v3::Wasm;
+use envoy_proto::prost_types::value::Kind;
+use envoy_proto::unpack;
+use filter_config::{Limit, Unit};
+use translate::{Delivery, ResourceKind, Runtime, Settings, Translation, translate};
+
+use crate::edits::{BASE, Change, changes_between};
+use crate::fixture;
+
+fn translated(text: &str) -> Translation {
+    let objects = fixture::objects(&fixture::decode("limits.yaml", text));
+    translate(&objects, &Settings::new(Runtime::Wasm { module: "/opt/weir/weir.wasm".into() }))
+}
+
+/// The configuration of each `limit` filter by listener, as the filter reads it.
+fn limits(translation: &Translation) -> BTreeMap<String, Limit> {
+    let extensions = translation.resources.iter().filter(|((kind, _), _)| *kind == ResourceKind::Extension);
+    extensions
+        .filter_map(|((_, name), resource)| {
+            let listener = name.strip_prefix("weir/limit/")?;
+            let extension: TypedExtensionConfig = unpack(&resource.body).unwrap();
+            let wasm: Wasm = unpack(extension.typed_config.as_ref().unwrap()).unwrap();
+            let json: String = unpack(wasm.config.as_ref()?.configuration.as_ref()?).unwrap();
+            let limit = Limit::from_json(json.as_bytes()).unwrap_or_else(|error| panic!("{name}: {error}"));
+            Some((listener.to_owned(), limit))
+        })
+        .collect()
+}
+
+/// Every route of a listener.
+fn routes(translation: &Translation, listener: &str) -> Vec<Route> {
+    let key = (ResourceKind::Routes, listener.to_owned());
+    let table: RouteConfiguration = unpack(&translation.resources[&key].body).unwrap();
+    table.virtual_hosts.into_iter().flat_map(|host| host.routes).collect()
+}
+
+/// The policies a route names.
+fn named(route: &Route) -> Vec<String> {
+    let metadata = route.metadata.as_ref().and_then(|metadata| metadata.filter_metadata.get("weir"));
+    let value = metadata.and_then(|fields| fields.fields.get(filter_config::ROUTE_LIMITS)?.kind.clone());
+    match value {
+        Some(Kind::StringValue(json)) => serde_json::from_str(&json).unwrap(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn what_routes_name_is_there() {
+    let mut seen = 0;
+    for fixture in fixture::all() {
+        let settings = Settings {
+            delivery: Delivery::Discovery,
+            ..Settings::new(Runtime::Wasm { module: "/opt/weir/weir.wasm".into() })
+        };
+        let translation = translate(&fixture::objects(&fixture.objects), &settings);
+        for (listener, limit) in limits(&translation) {
+            let routes = routes(&translation, &listener);
+            let names: BTreeSet<String> = routes.iter().flat_map(named).collect();
+            assert_eq!(names, limit.policies.keys().cloned().collect());
+            seen += names.len();
+        }
+    }
+    assert!(seen > 2, "{seen}");
+}
+
+fn limited(kind: &str, name: &str, limit: &str) -> String {
+    format!(
+        "{BASE}---\napiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayPolicy\nmetadata: {{name: limit}}\nspec:\n  \
+         targetRefs: [{{group: gateway.networking.k8s.io, kind: {kind}, name: {name}}}]\n  \
+         traffic: {{rateLimit: {limit}}}\n"
+    )
+}
+
+fn between(before: &str, after: &str) -> BTreeSet<Change> {
+    let objects = |text: &str| fixture::objects(&fixture::decode("edit.yaml", text));
+    changes_between(&objects(before), &objects(after))
+}
+
+#[test]
+fn a_limit_brings_its_filter_and_an_edit_changes_that_only() {
+    let ten = limited("HTTPRoute", "route", "{local: [{requests: 10, unit: Seconds}]}");
+    let expected =
+        [(ResourceKind::Extension, '+'), (ResourceKind::Listener, '~'), (ResourceKind::Routes, '~')];
+    assert_eq!(between(BASE, &ten), expected.into());
+    let twenty = ten.replace("requests: 10", "requests: 20");
+    assert_eq!(between(&ten, &twenty), [(ResourceKind::Extension, '~')].into());
+}
+
+#[test]
+fn a_service_brings_its_cluster() {
+    let global = "{global: {url: 'http://192.0.2.1:8081', domain: d, descriptors: [{entries: [{name: a, \
+                  expression: request.path}]}]}}";
+    let changes = between(BASE, &limited("Gateway", "gw", global));
+    let expected = [
+        (ResourceKind::Cluster, '+'),
+        (ResourceKind::Extension, '+'),
+        (ResourceKind::Listener, '~'),
+        (ResourceKind::Routes, '~'),
+    ];
+    assert_eq!(changes, expected.into());
+    // Another domain is a matter of routes.
+    let other = limited("Gateway", "gw", &global.replace("domain: d", "domain: e"));
+    let changes = between(&limited("Gateway", "gw", global), &other);
+    assert!(
+        changes.contains(&(ResourceKind::Routes, '~')) && !changes.contains(&(ResourceKind::Cluster, '~'))
+    );
+}
+
+#[test]
+fn what_is_spent_outlives_a_new_amount_and_not_a_new_unit() {
+    let id = |limit: &str| {
+        let translation = translated(&limited("Gateway", "gw", &format!("{{local: [{limit}]}}")));
+        limits(&translation)["default/gw/8080"].policies["default/limit/local"].local[0].id.clone()
+    };
+    let before = id("{tokens: 10, unit: Minutes}");
+    assert_eq!(before, id("{tokens: 500, unit: Minutes, burst: 7, shadow: true}"));
+    assert_ne!(before, id("{tokens: 10, unit: Hours}"));
+    assert_ne!(before, id("{requests: 10, unit: Minutes}"));
+}
+
+#[test]
+fn global_limits_reserve_only_where_they_are_told_to() {
+    let limit = "local: [{tokens: 9, unit: Hours}], global: {url: 'http://192.0.2.1', domain: d, descriptors: \
+                 [{entries: [{name: a, expression: request.path}], unit: Tokens}]}";
+    for (reserve, local, global) in [
+        ("", true, false),
+        (", reserve: {outputTokens: 5}", true, false),
+        (", reserve: {enabled: true}", true, true),
+        (", reserve: {enabled: false}", false, false),
+    ] {
+        let translation = translated(&limited("Gateway", "gw", &format!("{{{limit}{reserve}}}")));
+        let filter = &limits(&translation)["default/gw/8080"];
+        let enabled = |name: &str| filter.policies[&format!("default/limit/{name}")].reserve.enabled;
+        assert_eq!((enabled("local"), enabled("global")), (local, global), "{reserve}");
+        // One descriptor at admission, one at the end, and one to give back where something was reserved.
+        let routes = routes(&translation, "default/gw/8080");
+        let config = routes[0].typed_per_filter_config.values().next().unwrap();
+        let per_route: envoy_proto::envoy::extensions::filters::http::ratelimit::v3::RateLimitPerRoute =
+            unpack(config).unwrap();
+        assert_eq!(per_route.rate_limits.len(), if global { 3 } else { 2 });
+        assert!(filter.policies.values().all(|policy| policy.counts(Unit::Tokens)));
+    }
+}

@@ -1,0 +1,85 @@
+//! What clients are told of limits: headers, and the answer to what is refused.
+
+use filter_config::Unit;
+use llm_dialects::hub::{ApiError, ErrorKind};
+
+use super::bucket::Standing;
+use crate::handoff::Handoff;
+use crate::llm::error_reply;
+use crate::record::{Outcome, RECORD_STATE, Record};
+use crate::{HeaderMap, Host, LocalReply};
+
+/// Response code details of refusals.
+pub(super) const DETAILS: &str = "weir_rate_limited";
+
+/// A bucket as the client is told of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown {
+    pub(super) limit: u64,
+    pub(super) standing: Standing,
+}
+
+impl Shown {
+    /// Whether no other limit has told the client of less.
+    pub(super) fn is_strictest(self, host: &dyn Host) -> bool {
+        let told = host.header(HeaderMap::Response, "x-ratelimit-remaining");
+        let told = told.and_then(|told| told.trim().parse::<u64>().ok());
+        told.is_none_or(|told| self.standing.remaining <= told)
+    }
+
+    pub(super) fn headers(self) -> [(&'static str, String); 3] {
+        [
+            ("x-ratelimit-limit", self.limit.to_string()),
+            ("x-ratelimit-remaining", self.standing.remaining.to_string()),
+            ("x-ratelimit-reset", self.standing.full_ms.div_ceil(1000).to_string()),
+        ]
+    }
+}
+
+/// The answer to a request for which there is not enough left.
+pub(super) fn refuse(host: &mut dyn Host, handoff: Option<&Handoff>, unit: Unit, shown: Shown) -> LocalReply {
+    let what = match unit {
+        Unit::Requests => "requests",
+        Unit::Tokens => "tokens",
+        Unit::MicroUsd => "millionths of a dollar",
+    };
+    let seconds = shown.standing.wait_ms.map(|wait| wait.div_ceil(1000).max(1));
+    let message = match seconds {
+        Some(seconds) => {
+            format!("The limit of {} {what} is used up; try again in {seconds} s.", shown.limit)
+        }
+        None => format!(
+            "The request could use more than the limit of {} {what} ever allows; send less, or ask for fewer output \
+             tokens.",
+            shown.limit
+        ),
+    };
+    let mut reply = match handoff {
+        Some(handoff) => {
+            let error = ApiError {
+                status: 429,
+                kind: ErrorKind::RateLimit,
+                code: Some("rate_limit_exceeded".to_owned()),
+                param: None,
+                message,
+            };
+            if let Some(json) = host.state(RECORD_STATE)
+                && let Ok(mut record) = serde_json::from_slice::<Record<'_>>(&json)
+            {
+                record.outcome = Outcome::Refused;
+                record.error = Some("rate_limit_exceeded".into());
+                host.publish(RECORD_STATE, &record.to_json());
+            }
+            error_reply(handoff.error_form(), &error, DETAILS)
+        }
+        None => LocalReply {
+            status: 429,
+            headers: vec![("content-type".into(), "text/plain; charset=utf-8".to_owned())],
+            body: message.into_bytes(),
+            details: DETAILS,
+        },
+    };
+    reply.headers.extend(seconds.map(|seconds| ("retry-after".into(), seconds.to_string())));
+    reply.headers.extend(shown.headers().map(|(name, value)| (name.into(), value)));
+    reply
+}
