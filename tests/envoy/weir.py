@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
+import yaml
 
 from processes import Process, children, free_port
 
@@ -147,9 +150,32 @@ class PlainEnvoy:
         ]
         self.process = Process(name, command, env=env)
         self.process.wait_line("starting workers")
+        # Its workers listen a moment later.
+        for port in listening(config):
+            wait_for_port(port)
 
     def stop(self) -> int:
         return self.process.stop()
+
+
+def listening(config: Path) -> list[int]:
+    """The ports of the listeners of a configuration file."""
+    listeners = yaml.safe_load(config.read_text())["static_resources"].get("listeners", [])
+    return [listener["address"]["socket_address"]["port_value"] for listener in listeners]
+
+
+def wait_for_port(port: int, timeout: float = 15) -> None:
+    """Waits until somebody listens at a port of this machine."""
+    end = time.monotonic() + timeout
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            # The one thing to wait for that says nothing when it happens.
+            time.sleep(0.01)
 
 
 def validate(config: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

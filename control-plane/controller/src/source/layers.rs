@@ -344,14 +344,14 @@ mod tests {
         };
         let folder = Folder::new();
         folder.write("base/p.yaml", &policy("modelAliases: {a: b}"));
-        folder.write("over/p.yaml", &policy("promptGuard: {request: []}"));
+        folder.write("over/p.yaml", &policy("promptGuard: {request: [{scope: [Messages]}]}"));
         let loaded = folder.sources(&["base", "over"]).load();
         assert!(loaded.objects.is_empty(), "{:?}", loaded.objects);
         assert_eq!(loaded.refused.keys().map(|key| key.name.as_str()).collect::<Vec<_>>(), ["guard"]);
         // An earlier version of the same file stays in force instead.
         let mut sources = folder.sources(&["base"]);
         sources.load();
-        folder.write("base/p.yaml", &policy("promptGuard: {request: []}"));
+        folder.write("base/p.yaml", &policy("promptGuard: {request: [{scope: [Messages]}]}"));
         let loaded = sources.load();
         assert_eq!((loaded.objects.len(), loaded.refused.len()), (1, 0));
     }

@@ -130,7 +130,8 @@ fn start_stream(exchange: &mut ProviderExchange, host: &mut dyn Host, framing: F
             if attempt.takes_usage_out {
                 host.remove_header(HeaderMap::Response, "content-length");
             }
-            Stream::watched(attempt.upstream, framing, attempt.takes_usage_out)
+            let capped = attempt.handoff.traits.output_cap.is_some();
+            Stream::watched(attempt.upstream, framing, attempt.takes_usage_out, capped)
         }
     };
     if attempt.handoff.traits.json_array {

@@ -107,14 +107,17 @@ pub(super) struct Translated {
 
 impl Stream {
     /// A stream that passes.
-    pub(super) fn watched(endpoint: Endpoint, framing: Framing, take_usage_out: bool) -> Self {
+    /// `closely`: what is generated decides over it.
+    pub(super) fn watched(endpoint: Endpoint, framing: Framing, take_usage_out: bool, closely: bool) -> Self {
         let client = endpoints::family(endpoint);
-        let watched = Box::new(Watched::new(endpoint, framing));
+        let watched = Watched::new(endpoint, framing);
+        let watched = Box::new(if closely { watched.closely() } else { watched });
         Self {
             work: Work::Watch { client, watched, take_usage_out },
             state: State::Open,
             array: None,
-            sent: 0, cut: false,
+            sent: 0,
+            cut: false,
         }
     }
 
@@ -132,7 +135,13 @@ impl Stream {
             tokeniser,
             generated: tokeniser.running(),
         };
-        Self { work: Work::Translate(Box::new(translation)), state: State::Open, array: None, sent: 0, cut: false }
+        Self {
+            work: Work::Translate(Box::new(translation)),
+            state: State::Open,
+            array: None,
+            sent: 0,
+            cut: false,
+        }
     }
 
     /// The stream as a JSON array of its events.
