@@ -85,7 +85,8 @@ pub(super) fn write(
             }
             next += 1;
         }
-        if views.changed() || !matches!(kind, Kind::Request | Kind::Answer) {
+        // What an event repeats may be of a text that was replaced in another.
+        if views.changed() || texts.changed() {
             views.drop_echoes();
         }
         Ok(views.into_bytes())

@@ -21,6 +21,8 @@ pub(crate) struct GuardPlan {
     pub(super) max_response: usize,
     /// What guards of requests have masked is to be put back into answers.
     pub(super) restores: bool,
+    /// Answers may be changed: a guard of them acts, or something is put back.
+    pub(super) changes_answers: bool,
     /// A guard of answers has to see the whole of them.
     pub(super) whole_answers: bool,
     streamed: BTreeMap<Scope, Streamed>,
@@ -98,6 +100,7 @@ impl GuardPlan {
         let limit = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         Ok(Self {
             endpoints: Endpoints::new(&config.endpoints),
+            changes_answers: restores || response.iter().any(|rule| !rule.shadow),
             whole_answers: response.iter().any(|rule| !matches!(rule.check, Compiled::Text { .. })),
             request,
             response,

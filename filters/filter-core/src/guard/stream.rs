@@ -162,7 +162,7 @@ impl GuardedStream {
         if end {
             let open: Vec<Thread> = work.chains.keys().copied().collect();
             work.finish(plan, &open, vault)?;
-            work.release(u64::MAX, out)?;
+            work.release(plan, u64::MAX, out)?;
         }
         Ok(())
     }
@@ -213,9 +213,9 @@ impl Work {
         self.finish(plan, &ends, vault)?;
         // The end of a thread may be what events before this one waited for.
         let undecided = self.undecided();
-        self.release(undecided, out)?;
+        self.release(plan, undecided, out)?;
         if self.held.is_empty() && self.next <= undecided.max(first) {
-            let new = self.renew(views, first)?;
+            let new = self.renew(plan, views, first)?;
             return self.send(event, Some(&new), out);
         }
         self.held.push_back(Held { event: Owned::of(event), reader: before, first, end: self.next });
@@ -271,12 +271,12 @@ impl Work {
     }
 
     /// Lets go what need not wait any more.
-    fn release(&mut self, undecided: u64, out: &mut Vec<u8>) -> Result<(), Stopped> {
+    fn release(&mut self, plan: &GuardPlan, undecided: u64, out: &mut Vec<u8>) -> Result<(), Stopped> {
         while self.held.front().is_some_and(|held| held.end <= undecided.max(held.first)) {
             let Some(mut held) = self.held.pop_front() else { break };
             let event = held.event.borrow();
             let new = match event.content() {
-                Some((name, data)) => Some(self.renew(held.reader.views(name, data)?, held.first)?),
+                Some((name, data)) => Some(self.renew(plan, held.reader.views(name, data)?, held.first)?),
                 None => None,
             };
             self.send(&event, new.as_deref(), out)?;
@@ -285,7 +285,7 @@ impl Work {
     }
 
     /// The data of an event whose first text has this number, with what the guards have left of its texts.
-    fn renew(&mut self, mut views: Views<'_>, first: u64) -> Result<Vec<u8>, Stopped> {
+    fn renew(&mut self, plan: &GuardPlan, mut views: Views<'_>, first: u64) -> Result<Vec<u8>, Stopped> {
         for (index, number) in (0..views.slots().len()).zip(first..) {
             let Some(slot) = views.slots().get(index) else { continue };
             let block = (slot.thread, slot.block);
@@ -300,7 +300,7 @@ impl Work {
             };
             views.replace(index, &text)?;
         }
-        if !views.slots().is_empty() {
+        if plan.changes_answers && !views.slots().is_empty() {
             views.drop_echoes();
         }
         Ok(views.into_bytes())

@@ -21,6 +21,8 @@ struct Text {
     form: text_views::Form,
     snapshot: bool,
     text: String,
+    /// What it was.
+    came: String,
 }
 
 /// A message as guard services get it.
@@ -42,6 +44,7 @@ impl Texts {
             form: slot.form,
             snapshot: slot.snapshot,
             text: slot.text.clone().into_owned(),
+            came: slot.text.clone().into_owned(),
         }));
     }
 
@@ -56,7 +59,13 @@ impl Texts {
             form: text_views::Form::Text,
             snapshot: false,
             text: text.to_owned(),
+            came: text.to_owned(),
         });
+    }
+
+    /// Whether any of them is another than it was.
+    pub(super) fn changed(&self) -> bool {
+        self.0.iter().any(|text| text.text != text.came)
     }
 
     /// The text at `index`, as it is now.

@@ -92,6 +92,20 @@ fn a_rejection_can_have_its_own_status_headers_and_body() {
     assert_eq!(headers, [("content-type", "text/html"), ("x-why", "pii")]);
 }
 
+/// Log probabilities repeat the text: they go where a guard acts, and stay where it only looks.
+#[test]
+fn what_repeats_the_text_goes_only_where_guards_act() {
+    let event = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi \"},\"logprobs\":{\"content\":[{\"token\":\"hi \"}]}}]}\n\n";
+    for shadow in [false, true] {
+        let mut rule = pii("mask");
+        rule["shadow"] = shadow.into();
+        let plan = plan(&json!({"response": [rule]}));
+        let (got, _) =
+            answered(&plan, "/v1/chat/completions", "text/event-stream", event.as_bytes(), event.len());
+        assert_eq!(String::from_utf8(got).unwrap().contains("token"), shadow);
+    }
+}
+
 #[test]
 fn shadow_guards_count_and_change_nothing() {
     for action in ["mask", "reject"] {
