@@ -71,7 +71,8 @@ struct Item {
     id: Value,
     /// Texts, refusals, the summary or the arguments so far, and whether they are done.
     parts: Vec<(String, bool)>,
-    annotations: Vec<Value>,
+    /// Each with the part it is of.
+    annotations: Vec<(usize, Value)>,
     done: Option<Value>,
 }
 
@@ -165,8 +166,9 @@ impl Reader {
             return Ok(());
         }
         if name == "response.output_text.annotation.added" {
-            check(event["annotation_index"] == item.annotations.len(), "an annotation out of order")?;
-            item.annotations.push(event["annotation"].clone());
+            let of_part = item.annotations.iter().filter(|(of, _)| *of == part).count();
+            check(event["annotation_index"] == of_part, "an annotation out of order")?;
+            item.annotations.push((part, event["annotation"].clone()));
             return Ok(());
         }
         let (text, over) = item.parts.get_mut(part).ok_or("a part that has not begun")?;
