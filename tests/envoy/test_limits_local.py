@@ -148,14 +148,7 @@ def test_t26_concurrent_streams_do_not_overrun_an_almost_empty_bucket(
     wait_left(gateway, provider, "streams", 2_000 - used)
 
 
-# Alone this passes for every dialect; behind the case of openai the one of responses waits for an end that does not come.
-IN_ORDER = pytest.mark.xfail(reason="fails behind other tests of this file, cause unknown", strict=False)
-
-
-@pytest.mark.parametrize(
-    "dialect",
-    [pytest.param(name, marks=[IN_ORDER] if name == "responses" else []) for name in dialects.DIALECTS],
-)
+@pytest.mark.parametrize("dialect", dialects.DIALECTS)
 def test_t26_a_stream_that_ignores_its_maximum_is_ended(
     gateway: Gateway, provider: Provider, dialect: str
 ) -> None:

@@ -54,15 +54,17 @@ impl Seen {
     fn event(&mut self, name: Option<&[u8]>, data: &[u8]) {
         let length = data.len() as u64;
         self.events += 1;
+        // OpenAI's responses begin with what was asked for, and repeat what was said when a part of them is done.
+        if name.is_some_and(|name| name.starts_with(b"response.") && !name.ends_with(b".delta")) {
+            return;
+        }
         if length >= LONG {
             self.shortest = if self.long == 0 { length } else { self.shortest.min(length) };
             self.long += 1;
             self.bytes += length;
         }
         let Some((with_text, bytes)) = &mut self.closely else { return };
-        // OpenAI's responses repeat what was said when a part of them is done.
-        let repeats = name.is_some_and(|name| name.starts_with(b"response.") && !name.ends_with(b".delta"));
-        let said = if repeats { 0 } else { said(data) };
+        let said = said(data);
         *with_text += u64::from(said > 0);
         *bytes += said;
     }
@@ -70,8 +72,10 @@ impl Seen {
     fn tokens(&self) -> u64 {
         match self.closely {
             Some((with_text, bytes)) if with_text > 0 => with_text.max(bytes / 4),
-            _ if self.long == 0 => self.events,
-            _ => {
+            // What is long and says nothing must not end a stream.
+            Some(_) => self.events,
+            None if self.long == 0 => self.events,
+            None => {
                 let text = self.bytes.saturating_sub(self.long.saturating_mul(self.shortest));
                 self.long.max(text / 4)
             }
@@ -216,6 +220,21 @@ mod tests {
         ];
         assert_eq!(tokens(&responses), 1);
         assert_eq!(tokens(&[(None, r#"{"b64_json":"AAAA"}"#), (None, "[DONE]")]), 2);
+    }
+
+    /// Responses begin with what was asked for, instructions and all.
+    #[test]
+    fn a_long_start_is_not_taken_for_text() {
+        let start =
+            format!(r#"{{"type":"response.created","response":{{"instructions":"{}"}}}}"#, "a".repeat(4_000));
+        let added = r#"{"type":"response.output_item.added","output_index":0,"item":{"type":"message"}}"#;
+        let events = [("response.created", start.as_str()), ("response.output_item.added", added)];
+        assert_eq!(tokens(&events.map(|(name, data)| (Some(name), data))), 2);
+        let mut passing = Seen::default();
+        for (name, data) in events {
+            passing.event(Some(name.as_bytes()), data.as_bytes());
+        }
+        assert_eq!(passing.tokens(), 2);
     }
 
     /// Short events would make everything else look like text.
