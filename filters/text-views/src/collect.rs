@@ -1,7 +1,10 @@
 //! Gathering slots while a body is read.
 
+use llm_dialects::Dialect;
+
 use crate::json::{Fault, Shape, Span, Value};
-use crate::slot::{At, Form, Slot};
+use crate::passage::{Passage, Passages, Signature};
+use crate::slot::{At, Form, Slot, ThreadKind};
 
 /// What reading a body gathers.
 #[derive(Debug, Default)]
@@ -11,6 +14,10 @@ pub(crate) struct Collector<'a> {
     pub(crate) places: Vec<Place>,
     pub(crate) containers: Vec<Container>,
     pub(crate) echoes: Vec<Edit>,
+    /// Over reasoning, in answers and events.
+    pub(crate) signatures: Vec<Signature<'a>>,
+    /// Of the answer, or of the stream so far.
+    pub(crate) passages: Passages,
 }
 
 /// Where a slot stands.
@@ -20,6 +27,8 @@ pub(crate) struct Place {
     pub(crate) shape: Shape,
     /// What goes when it is replaced.
     pub(crate) seal: Option<Seal>,
+    /// What it is a part of, in answers and events.
+    pub(crate) passage: Option<Passage>,
 }
 
 /// A child of a container that goes when the text it vouches for is replaced.
@@ -79,7 +88,7 @@ impl<'a> Collector<'a> {
     fn push(&mut self, value: Value<'_, 'a>, at: At, form: Form, text: std::borrow::Cow<'a, str>) {
         let At { scope, role, thread, block, snapshot } = at;
         self.slots.push(Slot { scope, role, message: thread.message, thread, block, form, snapshot, text });
-        self.places.push(Place { span: value.span(), shape: value.shape(), seal: None });
+        self.places.push(Place { span: value.span(), shape: value.shape(), seal: None, passage: None });
     }
 
     /// Notes a value that repeats text of slots, and what makes it harmless. Values that are so already are left.
@@ -105,5 +114,28 @@ impl<'a> Collector<'a> {
         for place in self.places.iter_mut().skip(from) {
             place.seal.get_or_insert(seal);
         }
+    }
+
+    /// The slots from index `from` on that are reasoning are of this passage, unless they are of another.
+    pub(crate) fn passage(&mut self, from: usize, passage: Passage) {
+        for (slot, place) in self.slots.iter().zip(&mut self.places).skip(from) {
+            if slot.thread.kind == ThreadKind::Reasoning {
+                place.passage.get_or_insert(passage);
+            }
+        }
+    }
+
+    /// Notes the signature over a passage, written as clients of `dialect` get it. Whether there is one: null and the
+    /// empty string are none.
+    pub(crate) fn signature(
+        &mut self,
+        value: Option<Value<'_, 'a>>,
+        dialect: Dialect,
+        passage: Passage,
+    ) -> bool {
+        let Some(value) = value.filter(|value| value.shape() == Shape::String) else { return false };
+        let Some(text) = value.text().filter(|text| !text.is_empty()) else { return false };
+        self.signatures.push(Signature { span: value.span(), text, dialect, passage });
+        true
     }
 }

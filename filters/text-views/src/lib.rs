@@ -82,19 +82,24 @@
 //!   from there, the summary may differ, and an item without it is refused. What another provider signed and Weir put
 //!   there goes.
 //!
-//! Answers and events keep theirs. A client that sends changed thinking back with its signature is refused by Anthropic
-//! and Bedrock unless the thinking is replaced in that request, too.
+//! In answers and events the signature is marked instead, so that nothing a client relies on is missing: see
+//! [`llm_dialects::signature::changed`]. The codecs of the next request drop what is marked, with its text. A whole
+//! answer is marked by [`Views::into_bytes`]. In streams a signature comes after its text, mostly in another event:
+//! [`Views::mark_signatures`] carries from event to event what has been changed. Signatures of Gemini and OpenAI stay, as
+//! neither is over the text one sees.
 #![forbid(unsafe_code)]
 
 mod collect;
 mod dialects;
 mod error;
 mod json;
+mod passage;
 mod slot;
 mod stream;
 mod views;
 
 pub use error::Error;
+pub use passage::ChangedReasoning;
 pub use slot::{Form, Role, Slot, Thread, ThreadKind};
 pub use stream::EventReader;
 pub use views::Views;

@@ -7,6 +7,7 @@ use filter_config::Endpoint;
 use crate::Error;
 use crate::dialects::{self, Holds};
 use crate::json::Fault;
+use crate::passage::Passages;
 use crate::slot::{At, Thread, ThreadKind};
 use crate::views::Views;
 
@@ -58,15 +59,20 @@ impl EventReader {
         }
         state.ending.clear();
         state.blocks.repeats = false;
-        let views =
-            Views::read(data, |root, found| dialects::event(self.endpoint, event, root, state, found))?;
+        let views = Views::read(data, |root, found| {
+            found.passages = std::mem::take(&mut state.passages);
+            dialects::event(self.endpoint, event, root, state, found)?;
+            state.passages = std::mem::take(&mut found.passages);
+            Ok(())
+        })?;
         for slot in views.slots().iter().filter(|slot| !slot.snapshot) {
             state.open.insert(slot.thread);
             if !slot.text.is_empty() {
                 state.blocks.seen.insert(slot.block);
             }
         }
-        if state.open.len().max(state.calls.len()).max(state.blocks.numbers.len()) > MAX_PARTS {
+        let parts = [state.open.len(), state.calls.len(), state.blocks.numbers.len(), state.passages.len()];
+        if parts.into_iter().any(|parts| parts > MAX_PARTS) {
             return Err(Error::TooMuch { limit: MAX_PARTS, of: "texts in one stream" });
         }
         let ends = state.finish();
@@ -89,6 +95,8 @@ pub(crate) struct State {
     pub(crate) blocks: Blocks,
     /// Of each candidate of Gemini.
     pub(crate) candidates: BTreeMap<u32, PartCount>,
+    /// Of the reasoning so far, where only signatures set them apart.
+    passages: Passages,
 }
 
 /// What ends with an event.

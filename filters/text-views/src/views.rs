@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use filter_config::Endpoint;
+use llm_dialects::signature;
 use serde_json::value::RawValue;
 
 use crate::Error;
 use crate::collect::{Collector, Seal};
 use crate::dialects::{self, Holds};
 use crate::json::{Doc, Fault, Shape, Span, encode};
+use crate::passage::{ChangedReasoning, Passage};
 use crate::slot::{Form, Slot, Thread};
 use crate::stream::EventReader;
 
@@ -21,6 +23,8 @@ pub struct Views<'a> {
     /// Of the slots that are replaced: the new text, and how it is written.
     new: BTreeMap<usize, New>,
     without_echoes: bool,
+    /// Of the signatures that are marked: how they are written.
+    marked: BTreeMap<usize, String>,
 }
 
 #[derive(Debug)]
@@ -97,7 +101,14 @@ impl<'a> Views<'a> {
     /// Views of a body that says nothing.
     pub(crate) fn without_texts(body: &'a [u8]) -> Self {
         let found = Collector::default();
-        Self { body, found, ends: Vec::new(), new: BTreeMap::new(), without_echoes: false }
+        Self {
+            body,
+            found,
+            ends: Vec::new(),
+            new: BTreeMap::new(),
+            without_echoes: false,
+            marked: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn with_ends(self, ends: Vec<Thread>) -> Self {
@@ -117,7 +128,8 @@ impl<'a> Views<'a> {
 
     /// Replaces the text of the slot at `index`. The text it already has takes an earlier replacement back.
     ///
-    /// In requests, signed reasoning loses its signature with its text, or goes altogether; see the crate.
+    /// In requests, signed reasoning loses its signature with its text, or goes altogether; in answers its signature is
+    /// marked; see the crate.
     ///
     /// # Errors
     /// [`Error::Replacement`] when there is no such slot; for [`Form::JsonValue`] when the text is no JSON value, or
@@ -151,21 +163,49 @@ impl<'a> Views<'a> {
         self.without_echoes = true;
     }
 
-    /// Whether the body will differ from the one that came.
-    pub fn changed(&self) -> bool {
-        !self.new.is_empty() || (self.without_echoes && !self.found.echoes.is_empty())
+    /// In streams: adds the reasoning that has been replaced here to `changed`, and marks the signatures in this event
+    /// that are over any of it. To be called for every event, in order, when its texts have been replaced.
+    pub fn mark_signatures(&mut self, changed: &mut ChangedReasoning) {
+        changed.0.extend(self.replaced_passages());
+        self.mark(|passage| changed.0.contains(&passage));
     }
 
-    /// The body with the new texts, every other byte as it came.
-    pub fn into_bytes(self) -> Vec<u8> {
+    fn replaced_passages(&self) -> impl Iterator<Item = Passage> {
+        self.new.keys().filter_map(|index| self.found.places.get(*index)?.passage)
+    }
+
+    fn mark(&mut self, changed: impl Fn(Passage) -> bool) {
+        for (index, signature) in self.found.signatures.iter().enumerate() {
+            if changed(signature.passage)
+                && let Some(marked) = signature::changed(signature.dialect, &signature.text)
+            {
+                self.marked.insert(index, encode(&marked));
+            }
+        }
+    }
+
+    /// Whether the body will differ from the one that came.
+    pub fn changed(&self) -> bool {
+        let without_echoes = self.without_echoes && !self.found.echoes.is_empty();
+        !self.new.is_empty() || without_echoes || !self.marked.is_empty()
+    }
+
+    /// The body with the new texts, signatures over them marked, every other byte as it came.
+    pub fn into_bytes(mut self) -> Vec<u8> {
         if !self.changed() {
             return self.body.to_vec();
         }
+        let replaced: BTreeSet<Passage> = self.replaced_passages().collect();
+        self.mark(|passage| replaced.contains(&passage));
         let mut edits: Vec<(Span, &str)> = Vec::new();
         let mut filled: Vec<(Span, String)> = Vec::new();
         let places = &self.found.places;
         edits.extend(
             self.new.iter().filter_map(|(index, new)| Some((places.get(*index)?.span, new.json.as_str()))),
+        );
+        let signatures = &self.found.signatures;
+        edits.extend(
+            self.marked.iter().filter_map(|(index, new)| Some((signatures.get(*index)?.span, new.as_str()))),
         );
         if self.without_echoes {
             edits.extend(self.found.echoes.iter().map(|echo| (echo.span, echo.with)));

@@ -72,6 +72,19 @@ pub(super) fn wrap_signature(signature: &str) -> Cow<'_, str> {
     }
 }
 
+/// `thoughtSignature` of an answer, marked because the thought it is over has been changed; `None` unless it wraps a
+/// signature over the thought. Gemini's own vouches for no text.
+pub(crate) fn changed(written: &str) -> Option<String> {
+    match Carried::read(Cow::Borrowed(written)) {
+        Carried::Signature(signature)
+            if Signer::of(&signature) == Signer::Anthropic && !signature.is_empty() =>
+        {
+            Some(wrap(SIGNED, &signature::mark(Signer::Nobody, signature)))
+        }
+        _ => None,
+    }
+}
+
 /// Encrypted reasoning as a client of this API gets it.
 pub(super) fn wrap_redacted(data: &str) -> String {
     wrap(REDACTED, data)
@@ -109,6 +122,14 @@ mod tests {
             assert_eq!(Carried::read(url_safe.into()), Carried::Signature(signature.into()));
         }
         assert_eq!(Carried::read(wrap_redacted("data==").into()), Carried::Redacted("data==".into()));
+    }
+
+    #[test]
+    fn a_changed_thought_has_a_signature_of_nobody() {
+        let changed = changed(&wrap_signature("EqQBCkY+/w==")).unwrap();
+        let Carried::Signature(signature) = Carried::read(changed.into()) else { panic!("no signature") };
+        assert_eq!(signature, "weir-changed:EqQBCkY+/w==");
+        assert_eq!(signature::own(Signer::Gemini, &signature), None);
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod usage;
 mod wire;
 
 pub use carrier::MARKS;
+pub(crate) use carrier::changed as changed_signature;
 pub use decode_request::decode_request;
 pub use encode_request::encode_request;
 pub use encode_response::encode_response;

@@ -207,6 +207,7 @@ pub(super) fn write_error(out: &mut Vec<u8>, error: &ApiError) {
     let code = error.code.as_deref();
     let (kind, usual_code) = match error.kind {
         ErrorKind::InvalidRequest => ("invalid_request_error", None),
+        ErrorKind::Authentication if code == Some("invalid_api_key") => ("invalid_request_error", None),
         ErrorKind::Authentication => ("authentication_error", None),
         ErrorKind::Billing => ("insufficient_quota", Some("insufficient_quota")),
         ErrorKind::Permission => ("permission_error", None),
@@ -307,8 +308,9 @@ mod tests {
             ),
             (
                 401,
-                r#"{"error":{"message":"m","type":"authentication_error","param":null,"code":"invalid_api_key"}}"#,
+                r#"{"error":{"message":"m","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#,
             ),
+            (401, r#"{"error":{"message":"m","type":"authentication_error","param":null,"code":null}}"#),
             (403, r#"{"error":{"message":"m","type":"permission_error","param":null,"code":null}}"#),
             (
                 404,

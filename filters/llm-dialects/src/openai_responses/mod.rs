@@ -12,6 +12,7 @@
 //! | Gemini | `weir-gemini:…` | the same |
 //! | Anthropic, thinking | the signature as it is | `thinking_weir-sig_<signature>` |
 //! | Anthropic, redacted | [`Part::RedactedThinking`](crate::hub::Part::RedactedThinking) | `redacted_weir-sig_<data>` |
+//! | Anthropic, the text changed since | `weir-changed:<signature>` | the same |
 //!
 //! Errors are those of OpenAI's other APIs, so they are read and written by [`openai_chat`](crate::openai_chat).
 //! What a request loses on its way is listed at [`decode_request`] and [`encode_request`].
@@ -39,6 +40,7 @@ mod wire;
 
 pub use crate::openai_chat::{decode_error, encode_error, error_status, is_error_body};
 pub use facts::{response_facts, watch};
+pub(crate) use reasoning::changed as changed_signature;
 pub use request_decode::decode_request;
 pub use request_encode::encode_request;
 pub use response::{decode_response, encode_response};

@@ -46,8 +46,15 @@ pub(super) fn encrypted(signature: &str) -> Cow<'_, str> {
     match Signer::of(signature) {
         // Without a mark it would look like OpenAI's own when it comes back.
         Signer::Anthropic => Cow::Owned(format!("{THINKING}{MARK}{signature}")),
-        Signer::Gemini | Signer::OpenAi => Cow::Borrowed(signature),
+        Signer::Gemini | Signer::OpenAi | Signer::Nobody => Cow::Borrowed(signature),
     }
+}
+
+/// `encrypted_content` of an answer, marked because the summary it is over has been changed; `None` unless it is what
+/// Anthropic signed. OpenAI's own holds the reasoning itself and vouches for no text.
+pub(crate) fn changed(content: &str) -> Option<String> {
+    let signature = carried(content, THINKING).filter(|signature| !signature.is_empty())?;
+    Some(encrypted(&signature::mark(Signer::Nobody, Cow::Borrowed(signature))).into_owned())
 }
 
 /// `encrypted_content` for a client, from reasoning that Anthropic encrypted.
@@ -68,7 +75,7 @@ mod tests {
 
     #[test]
     fn signatures_come_back_as_they_were() {
-        for signature in ["EqQBCg==", "weir-gemini:Ab+/", "weir-openai:rs_1.gAAAA"] {
+        for signature in ["EqQBCg==", "weir-gemini:Ab+/", "weir-openai:rs_1.gAAAA", "weir-changed:EqQBCg=="] {
             let carried = encrypted(signature);
             assert_eq!(signature_of(Some("rs_other"), carried.clone()), signature);
             assert!(signature::has_foreign(Dialect::OpenaiResponses, carried.as_bytes()), "{carried}");
@@ -87,6 +94,7 @@ mod tests {
         assert_eq!(own(&signature_of(None, "gAAAA".into())), Some(("", "gAAAA")));
         assert_eq!(own("EqQBCg=="), None);
         assert_eq!(own("weir-gemini:a.b"), None);
+        assert_eq!(own(&signature_of(Some("rs_1"), changed(&encrypted("a.b")).unwrap().into())), None);
         assert!(part(Some("rs_1"), "".into(), Some("".into())).is_none());
     }
 }

@@ -4,6 +4,7 @@
 use llm_dialects::Dialect::{
     self, AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses,
 };
+use llm_dialects::signature;
 use serde_json::{Value, json};
 
 use crate::tool_loops::append;
@@ -107,6 +108,93 @@ fn t04_the_signature_of_one_platform_of_claude_is_taken_by_the_other() {
             let sent = provider_gets(client, other, &next_request(client, &told(client, signer, false)));
             assert!(sent.to_string().contains("c2ln"), "{signer}'s through {client} to {other}: {sent}");
         }
+    }
+}
+
+/// The answer with its signatures marked, as a gateway hands it out that has changed the thinking; and whether any was.
+fn with_changed_thinking(client: Dialect, answer: &mut Value) -> bool {
+    match answer {
+        Value::Object(members) => members.iter_mut().fold(false, |any, (key, value)| {
+            let signed = ["signature", "encrypted_content", "thoughtSignature"].contains(&key.as_str());
+            let marked = value.as_str().filter(|_| signed).and_then(|text| signature::changed(client, text));
+            let inside = with_changed_thinking(client, value);
+            let here = marked.is_some();
+            if let Some(marked) = marked {
+                *value = marked.into();
+            }
+            any | inside | here
+        }),
+        Value::Array(items) => {
+            items.iter_mut().fold(false, |any, item| with_changed_thinking(client, item) | any)
+        }
+        _ => false,
+    }
+}
+
+#[test]
+fn thinking_that_was_changed_goes_to_nobody() {
+    let claudes = [AnthropicMessages, BedrockConverse];
+    for client in Dialect::ALL {
+        for signer in
+            claudes.into_iter().filter(|signer| takes(client, *signer) || !claudes.contains(&client))
+        {
+            for streamed in [false, true] {
+                let mut told = if client == signer {
+                    serde_json::from_slice(&canonical::answer(signer)).unwrap()
+                } else {
+                    told(client, signer, streamed)
+                };
+                assert!(with_changed_thinking(client, &mut told), "{signer} to {client}: {told}");
+                let next = next_request(client, &told);
+                assert!(
+                    signature::has_foreign(client, next.to_string().as_bytes()),
+                    "{client}: it would pass as it is: {next}"
+                );
+                for provider in Dialect::ALL {
+                    // Readers refuse a call without the thinking before it where thinking is asked for.
+                    let sent = provider_gets(client, provider, &next).to_string();
+                    for gone in ["Two cities.", "c2ln", "weir"] {
+                        assert!(
+                            !sent.contains(gone),
+                            "{signer}'s through {client} to {provider}: {gone} in {sent}"
+                        );
+                    }
+                    assert!(sent.contains("I look "), "{signer}'s through {client} to {provider}: {sent}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn thinking_that_was_changed_leaves_its_calls() {
+    let cases = [
+        (
+            AnthropicMessages,
+            json!({"type": "thinking", "thinking": "<SSN>", "signature": "c2ln"}),
+            json!({"type": "tool_use", "id": "call_1", "name": "weather", "input": {}}),
+            json!({"type": "tool_result", "tool_use_id": "call_1", "content": "Rain"}),
+        ),
+        (
+            BedrockConverse,
+            json!({"reasoningContent": {"reasoningText": {"text": "<SSN>", "signature": "c2ln"}}}),
+            json!({"toolUse": {"toolUseId": "call_1", "name": "weather", "input": {}}}),
+            json!({"toolResult": {"toolUseId": "call_1", "content": [{"text": "Rain"}]}}),
+        ),
+    ];
+    for (dialect, thinking, call, result) in cases {
+        let mut body = next_request(dialect, &serde_json::from_slice(&canonical::answer(dialect)).unwrap());
+        body["messages"][1]["content"] = json!([thinking, call]);
+        body["messages"][2]["content"] = json!([result]);
+        let asked = |body: &Value| body.to_string().contains("budget_tokens");
+        let kept = provider_gets(dialect, dialect, &body);
+        assert_eq!(kept["messages"][1]["content"], json!([thinking, call]), "{dialect}");
+        assert!(asked(&kept), "{dialect}: {kept}");
+        // Claude refuses calls without the thinking before them, so it does not think in the rest of the turn.
+        assert!(with_changed_thinking(dialect, &mut body));
+        let sent = provider_gets(dialect, dialect, &body);
+        assert_eq!(sent["messages"][1]["content"], json!([call]), "{dialect}");
+        assert!(!asked(&sent), "{dialect}: {sent}");
     }
 }
 

@@ -2,9 +2,12 @@
 //!
 //! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html>
 
+use llm_dialects::Dialect;
+
 use super::{Body, number, unknown};
 use crate::collect::{Collector, Seal};
 use crate::json::{Fault, Shape, Value};
+use crate::passage::Passage;
 use crate::slot::{At, Role, ThreadKind};
 
 /// Around the text of a block that takes the place of the only blocks of a message, which cannot be empty.
@@ -59,10 +62,8 @@ pub(super) fn answer<'a>(root: Value<'_, 'a>, found: &mut Collector<'a>) -> Resu
 
 fn content<'a>(content: Value<'_, 'a>, at: At, body: Body, found: &mut Collector<'a>) -> Result<(), Fault> {
     let blocks = content.elements()?;
-    let signed = |block: &Value<'_, '_>| {
-        let text = block.get("reasoningContent").and_then(|reasoning| reasoning.get("reasoningText"));
-        text.is_some_and(|text| !text.str("signature").is_empty())
-    };
+    let signed =
+        |block: &Value<'_, '_>| reasoning(*block).is_some_and(|text| !text.str("signature").is_empty());
     let container = (body == Body::Request && content.shape() == Shape::Array && blocks.iter().any(signed))
         .then(|| found.container(content, Some(TEXT_BLOCK)));
     for (index, value) in blocks.into_iter().enumerate() {
@@ -71,8 +72,29 @@ fn content<'a>(content: Value<'_, 'a>, at: At, body: Body, found: &mut Collector
         if let Some(container) = container.filter(|_| signed(&value)) {
             found.seal(first, Seal { container, child: index });
         }
+        if let (Body::Answer, Some(text)) = (body, reasoning(value)) {
+            signature(text, first, at.thread.message, number(index), found);
+        }
     }
     Ok(())
+}
+
+/// What a block says of the model's reasoning.
+fn reasoning<'d, 'a>(block: Value<'d, 'a>) -> Option<Value<'d, 'a>> {
+    block.get("reasoningContent")?.get("reasoningText")
+}
+
+/// The slots from `first` on are of block `index`, over which `value` may have the signature.
+pub(super) fn signature<'a>(
+    value: Value<'_, 'a>,
+    first: usize,
+    message: u32,
+    index: u32,
+    found: &mut Collector<'a>,
+) {
+    let passage = Passage::of_block(message, index);
+    found.passage(first, passage);
+    found.signature(value.get("signature"), Dialect::BedrockConverse, passage);
 }
 
 /// One content block, at `index` of its message. Its only member says what it is.

@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html>
 
-use super::bedrock::{block, cited};
+use super::bedrock::{block, cited, signature};
 use super::unknown;
 use crate::collect::Collector;
 use crate::json::{Fault, Shape, Value};
@@ -52,7 +52,11 @@ fn piece<'a>(delta: Value<'_, 'a>, at: At, index: u32, found: &mut Collector<'a>
         match &*member.key() {
             "text" => found.text(Some(member), at)?,
             "toolUse" => found.json_text(member.object()?.get("input"), at.calls(index))?,
-            "reasoningContent" => found.text(member.object()?.get("text"), at.thinks(0))?,
+            "reasoningContent" => {
+                let first = found.slots.len();
+                found.text(member.object()?.get("text"), at.thinks(0))?;
+                signature(member, first, at.thread.message, index, found);
+            }
             "toolResult" => {
                 let at = at.returns(index);
                 member.elements()?.into_iter().try_for_each(|inner| block(inner, at, index, found))?;

@@ -2,9 +2,12 @@
 //!
 //! <https://platform.openai.com/docs/api-reference/chat/create>
 
+use llm_dialects::Dialect;
+
 use super::{Body, number, unknown};
 use crate::collect::{Collector, Seal};
 use crate::json::{Fault, Shape, Value};
+use crate::passage::Passages;
 use crate::slot::{At, Role, ThreadKind};
 
 /// Fields in which providers put what the model thinks, and the thread each is.
@@ -104,7 +107,11 @@ fn reasoning<'a>(message: Value<'_, 'a>, at: At, body: Body, found: &mut Collect
         let container = found.container(blocks, None);
         // A stream's pieces, put into one list, have their signature at the end.
         let mut unsigned = found.slots.len();
+        let message = at.thread.message;
+        // What repeats a whole message begins anew.
+        let mut repeated = Passages::default();
         for (index, block) in blocks.elements()?.into_iter().enumerate() {
+            let first = found.slots.len();
             for text in texts {
                 found.text(block.get(text), at.thinks(thread).block(number(index)))?;
             }
@@ -112,6 +119,15 @@ fn reasoning<'a>(message: Value<'_, 'a>, at: At, body: Body, found: &mut Collect
             if body == Body::Request && listed && !block.str("signature").is_empty() {
                 found.seal(unsigned, Seal { container, child: index });
                 unsigned = found.slots.len();
+            }
+            if body == Body::Answer {
+                let passages = if at.snapshot { &repeated } else { &found.passages };
+                let passage = passages.current(message, thread);
+                found.passage(first, passage);
+                if found.signature(block.get("signature"), Dialect::OpenaiChat, passage) {
+                    let passages = if at.snapshot { &mut repeated } else { &mut found.passages };
+                    passages.end(message, thread);
+                }
             }
         }
     }

@@ -3,6 +3,8 @@
 //! <https://ai.google.dev/api/generate-content>. Fields may be spelt in camel case or, as in every JSON that protobuf
 //! readers take, as in the protobuf; a list of one may stand without brackets.
 
+use llm_dialects::Dialect;
+
 use super::{number, unknown};
 use crate::collect::{Collector, Seal};
 use crate::json::{Fault, Shape, Value};
@@ -72,7 +74,9 @@ pub(super) fn event<'a>(
             let mut ended = Vec::new();
             let count = state.candidates.entry(index).or_default();
             for (nth, value) in content.list("parts")?.into_iter().enumerate() {
+                let first = found.slots.len();
                 part(value, at.block(number(nth)), count, &mut ended, found)?;
+                thought(value, first, index, found);
             }
             ended.into_iter().for_each(|thread| state.end(Ending::One(thread)));
         }
@@ -146,6 +150,20 @@ impl Thoughts {
             found.seal(first, Seal { container, child });
             self.first = None;
         }
+    }
+}
+
+/// The slots from `first` on are of `part` of an answer. Its thoughts are one passage up to the part that brings a
+/// signature, or to what is no thought.
+fn thought<'a>(part: Value<'_, 'a>, first: usize, candidate: u32, found: &mut Collector<'a>) {
+    if !part.is_true("thought") {
+        found.passages.end(candidate, 0);
+        return;
+    }
+    let passage = found.passages.current(candidate, 0);
+    found.passage(first, passage);
+    if found.signature(part.either(SIGNATURE), Dialect::GeminiGenerate, passage) {
+        found.passages.end(candidate, 0);
     }
 }
 

@@ -2,9 +2,12 @@
 //!
 //! <https://docs.anthropic.com/en/api/messages>
 
+use llm_dialects::Dialect;
+
 use super::{Body, number, unknown};
 use crate::collect::{Collector, Seal};
 use crate::json::{Fault, Shape, Value};
+use crate::passage::Passage;
 use crate::slot::{At, Role};
 
 /// Around the text of a block that takes the place of the only blocks of a message, which cannot be empty.
@@ -78,7 +81,14 @@ pub(super) fn block<'a>(
             citations(block.get("citations"), body, found);
             found.text(block.get("text"), at)
         }
-        "thinking" => found.text(block.get("thinking"), at.thinks(0)),
+        "thinking" => {
+            let first = found.slots.len();
+            found.text(block.get("thinking"), at.thinks(0))?;
+            if body == Body::Answer {
+                signed(block, first, at.thread.message, index, found);
+            }
+            Ok(())
+        }
         "redacted_thinking" | "image" | "container_upload" | "tool_reference" => Ok(()),
         "tool_use" | "server_tool_use" | "mcp_tool_use" => {
             found.json_value(block.get("input"), at.calls(index))
@@ -104,6 +114,19 @@ pub(super) fn block<'a>(
         kind if kind.ends_with("_tool_result") => unknown::block(block, at.returns(index), index, found),
         _ => unknown::block(block, at, index, found),
     }
+}
+
+/// The slots from `first` on are of block `index`, over which `value` may have the signature.
+pub(super) fn signed<'a>(
+    value: Value<'_, 'a>,
+    first: usize,
+    message: u32,
+    index: u32,
+    found: &mut Collector<'a>,
+) {
+    let passage = Passage::of_block(message, index);
+    found.passage(first, passage);
+    found.signature(value.get("signature"), Dialect::AnthropicMessages, passage);
 }
 
 /// The content of a block: all of it belongs to the thread of `at`.

@@ -2,7 +2,7 @@
 //!
 //! <https://docs.anthropic.com/en/docs/build-with-claude/streaming>
 
-use super::messages::{answer, block};
+use super::messages::{answer, block, signed};
 use super::{Body, unknown};
 use crate::collect::Collector;
 use crate::json::{Fault, Shape, Value};
@@ -49,14 +49,18 @@ pub(super) fn event<'a>(
 fn piece<'a>(delta: Value<'_, 'a>, at: At, index: u32, found: &mut Collector<'a>) -> Result<(), Fault> {
     match &*delta.object()?.str("type") {
         "text_delta" => found.text(delta.get("text"), at),
-        "thinking_delta" => found.text(delta.get("thinking"), at.thinks(0)),
+        "thinking_delta" | "signature_delta" => {
+            let first = found.slots.len();
+            found.text(delta.get("thinking"), at.thinks(0))?;
+            signed(delta, first, at.thread.message, index, found);
+            Ok(())
+        }
         "input_json_delta" => found.json_text(delta.get("partial_json"), at.calls(index)),
         "citations_delta" => {
             let cited = delta.get("citation").and_then(|citation| citation.get("cited_text"));
             found.echo(cited, "\"\"");
             Ok(())
         }
-        "signature_delta" => Ok(()),
         _ => unknown::block(delta, at, index, found),
     }
 }

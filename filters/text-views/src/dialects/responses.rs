@@ -2,9 +2,12 @@
 //!
 //! <https://platform.openai.com/docs/api-reference/responses>
 
+use llm_dialects::Dialect;
+
 use super::{Body, number, unknown};
 use crate::collect::{Collector, Seal};
 use crate::json::{Fault, Shape, Value};
+use crate::passage::Passage;
 use crate::slot::{At, Role, ThreadKind};
 use crate::stream::{Blocks, Sub};
 
@@ -220,8 +223,13 @@ fn reasoning<'a>(
             }
         }
     }
-    if body == Body::Answer || found.slots.len() == first || !carries_foreign(&item.str("encrypted_content"))
-    {
+    if body == Body::Answer {
+        let passage = Passage::of_block(at.thread.message, nth);
+        found.passage(first, passage);
+        found.signature(item.get("encrypted_content"), Dialect::OpenaiResponses, passage);
+        return Ok(());
+    }
+    if found.slots.len() == first || !carries_foreign(&item.str("encrypted_content")) {
         return Ok(());
     }
     if let Some(child) = item.children().position(|member| member.key() == "encrypted_content") {

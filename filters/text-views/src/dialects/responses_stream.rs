@@ -9,6 +9,7 @@ use super::responses::{content_part, item, output};
 use super::{Body, unknown};
 use crate::collect::Collector;
 use crate::json::{Fault, Value};
+use crate::passage::Passage;
 use crate::slot::{At, Role, ThreadKind};
 use crate::stream::{Ending, State, Sub};
 
@@ -68,7 +69,9 @@ pub(super) fn event<'a>(
                 Some(index) => state.blocks.at(at, nth, Sub::Summary, index)?,
                 None => state.blocks.at(at, nth, Sub::Content, root.number("content_index").unwrap_or(0))?,
             };
-            content_part(part, at, nth, found)
+            content_part(part, at, nth, found)?;
+            found.passage(0, Passage::of_block(at.thread.message, nth));
+            Ok(())
         }
         "output_item.added" | "output_item.done" => {
             if stage == "done" {
@@ -121,7 +124,9 @@ fn text<'a>(
         state.end(Ending::One(at.thread));
     }
     match says {
-        Says::Arguments => found.json_text(root.get(field), at),
-        _ => found.text(root.get(field), at),
+        Says::Arguments => found.json_text(root.get(field), at)?,
+        _ => found.text(root.get(field), at)?,
     }
+    found.passage(0, Passage::of_block(at.thread.message, nth));
+    Ok(())
 }

@@ -7,5 +7,6 @@ mod fixtures;
 mod recordings;
 mod replacing;
 mod shown;
+mod signatures;
 mod slots;
 mod streams;
