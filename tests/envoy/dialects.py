@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -375,6 +375,38 @@ def stream_error_of(dialect: str, response: httpx.Response) -> dict[str, Any]:
         error = event_stream.read_anthropic(response.content).error
     assert error is not None, response.text
     return error
+
+
+@dataclass
+class Cut:
+    """A stream up to its end, whatever that was."""
+
+    response: httpx.Response
+    # The body ended, not the connection.
+    clean: bool
+
+
+def read_cut(
+    url: str,
+    dialect: str,
+    body: Any,
+    also: Callable[[bytes], Any] = lambda seen: None,
+    http2: bool = False,
+) -> Cut:
+    """Asks for a stream that the gateway ends, and tells what has been seen on the way."""
+    seen, clean = b"", True
+    with (
+        httpx.Client(http1=not http2, http2=http2, timeout=TIMEOUT) as client,
+        client.stream("POST", url, json=body, headers=headers(dialect)) as response,
+    ):
+        assert response.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
+        try:
+            for piece in response.iter_raw():
+                seen += piece
+                also(seen)
+        except httpx.RemoteProtocolError:
+            clean = False
+    return Cut(httpx.Response(response.status_code, headers=response.headers, content=seen), clean)
 
 
 class Client:

@@ -61,7 +61,7 @@ def with_ports(name: str, folder: Path, upstream: int) -> tuple[Path, int, int]:
     return path, port, admin
 
 
-@pytest.fixture(params=["openai-to-anthropic", "token-counting", "guarding"])
+@pytest.fixture(params=["openai-to-anthropic", "token-counting", "guarding", "limiting", "api-keys"])
 def name(request: pytest.FixtureRequest, runtime: str) -> str:
     return f"{request.param}.{runtime}.yaml"
 

@@ -183,6 +183,20 @@ unsafe extern "C" {
     pub fn envoy_dynamic_module_callback_http_filter_continue_decoding(filter: FilterPtr);
     pub fn envoy_dynamic_module_callback_http_filter_continue_encoding(filter: FilterPtr);
 
+    /// Runs the response filters as if this had come from the upstream: this filter, too. Only on the listener: on a
+    /// cluster, Envoy 1.40 forgets an upstream stream whose end comes so without closing it.
+    pub fn envoy_dynamic_module_callback_http_send_response_data(
+        filter: FilterPtr,
+        data: ModuleBuffer,
+        end: bool,
+    );
+    /// Gives an object of the module's, to be deleted.
+    pub fn envoy_dynamic_module_callback_http_filter_scheduler_new(filter: FilterPtr) -> *mut c_void;
+    /// Has `envoy_dynamic_module_on_http_filter_scheduled` called, on the stream's worker, behind what runs there now; not
+    /// when the filter is gone by then.
+    pub fn envoy_dynamic_module_callback_http_filter_scheduler_commit(scheduler: *mut c_void, event: u64);
+    pub fn envoy_dynamic_module_callback_http_filter_scheduler_delete(scheduler: *mut c_void);
+
     pub fn envoy_dynamic_module_callback_http_send_response(
         filter: FilterPtr,
         status: u32,
@@ -202,6 +216,7 @@ unsafe extern "C" {
         attribute: c_int,
         value: *mut u64,
     ) -> bool;
+    pub fn envoy_dynamic_module_callback_get_most_specific_route_config(filter: FilterPtr) -> *const c_void;
     pub fn envoy_dynamic_module_callback_http_get_metadata_string(
         filter: FilterPtr,
         source: c_int,

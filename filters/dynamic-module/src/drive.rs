@@ -6,10 +6,11 @@
 use std::borrow::Cow;
 
 use filter_core::{
-    BodyFlow, BodyMode, CallAnswer, Callout, Direction, Exchange, HeadersFlow, Host, LocalReply, Overflow,
+    BodyFlow, BodyMode, CallAnswer, Callout, Direction, Exchange, HeadersFlow, Host, LocalReply, OVER_STATE,
+    Overflow,
 };
 
-use crate::histograms::Histograms;
+use crate::metrics::Metrics;
 use crate::native_host::NativeHost;
 use crate::stream::Stream;
 
@@ -96,6 +97,10 @@ pub enum Effect {
     AllowToHold(usize),
     /// Put these bytes in place of the chunk that has just come.
     ReplaceChunk(Vec<u8>),
+    /// The same, and call back to end the response behind them ([`Driver::is_ending`]).
+    ReplaceChunkAndEnd(Vec<u8>),
+    /// Call back to end the response behind the chunk that has just come ([`Driver::is_ending`]).
+    End,
     /// Put these bytes in place of the body so far. In a headers phase they become the body.
     ReplaceBody(Vec<u8>),
     /// Add these bytes to the body, between the last chunk and the trailers.
@@ -117,6 +122,8 @@ enum Mode {
     Whole { limit: usize },
     /// Already answered in full: the rest is dropped.
     Drop,
+    /// Ended early: the rest is shown, and dropped.
+    Over,
 }
 
 impl From<BodyMode> for Mode {
@@ -136,7 +143,11 @@ pub struct Driver {
     response: Mode,
     /// A service is being asked about this body.
     asking: Option<Direction>,
-    histograms: Histograms,
+    /// It ends responses that filters of the cluster have ended.
+    ends_for_cluster: bool,
+    /// The response is to be ended.
+    ending: bool,
+    metrics: Metrics,
 }
 
 impl std::fmt::Debug for Driver {
@@ -150,13 +161,33 @@ impl std::fmt::Debug for Driver {
 
 impl Driver {
     /// A driver at the start of an exchange.
-    pub fn new(exchange: Box<dyn Phases>, histograms: Histograms) -> Self {
-        Self { exchange, request: Mode::Skip, response: Mode::Skip, asking: None, histograms }
+    pub fn new(exchange: Box<dyn Phases>, metrics: Metrics) -> Self {
+        Self {
+            exchange,
+            request: Mode::Skip,
+            response: Mode::Skip,
+            asking: None,
+            ends_for_cluster: false,
+            ending: false,
+            metrics,
+        }
+    }
+
+    /// The same, ending responses that filters of the cluster have ended ([`BodyFlow::End`]). For one filter of the
+    /// downstream chain.
+    #[must_use]
+    pub fn ending_for_cluster(self) -> Self {
+        Self { ends_for_cluster: true, ..self }
+    }
+
+    /// The response is to be ended now, unless it has ended in the meantime.
+    pub fn is_ending(&self) -> bool {
+        self.ending
     }
 
     /// The request is over.
     pub fn complete(&mut self, stream: &Stream) {
-        self.exchange.complete(&mut NativeHost::new(stream, self.histograms));
+        self.exchange.complete(&mut NativeHost::new(stream, self.metrics));
     }
 
     /// Lets everything pass from now on, unseen: the exchange has failed and the stream is being ended.
@@ -164,6 +195,7 @@ impl Driver {
         self.request = Mode::Skip;
         self.response = Mode::Skip;
         self.asking = None;
+        self.ending = false;
     }
 
     /// About which body a service is being asked.
@@ -174,13 +206,13 @@ impl Driver {
     /// The service asked last has answered, or, with `None`, has not.
     pub fn answered(&mut self, stream: &Stream, answer: Option<CallAnswer>) -> Step {
         let Some(direction) = self.asking.take() else { return go_on(Effect::None) };
-        let flow = self.exchange.answered(direction, &mut NativeHost::new(stream, self.histograms), answer);
+        let flow = self.exchange.answered(direction, &mut NativeHost::new(stream, self.metrics), answer);
         self.finish(direction, flow, Effect::ReplaceBody)
     }
 
     /// Headers have arrived; `end` when neither body nor trailers follow.
     pub fn headers(&mut self, direction: Direction, stream: &Stream, end: bool) -> Step {
-        let mut host = NativeHost::new(stream, self.histograms);
+        let mut host = NativeHost::new(stream, self.metrics);
         let mode = match self.exchange.headers(direction, &mut host, end) {
             HeadersFlow::Reply(reply) => return self.answer(reply),
             HeadersFlow::Continue(BodyMode::Skip) => return go_on(Effect::None),
@@ -199,16 +231,31 @@ impl Driver {
 
     /// A chunk has arrived, the last one when `end`.
     pub fn body(&mut self, direction: Direction, stream: &Stream, end: bool) -> Step {
-        let limit = match *self.mode(direction) {
+        if direction == Direction::Response && end {
+            self.ending = false;
+        }
+        let mode = *self.mode(direction);
+        let limit = match mode {
+            Mode::Skip if self.has_ended(direction, stream, end) => return go_on(Effect::End),
             Mode::Skip => return go_on(Effect::None),
             Mode::Drop => return go_on(Effect::ReplaceChunk(Vec::new())),
+            Mode::Over => {
+                let chunk = stream.chunk(direction);
+                self.pass(direction, stream, &chunk, end);
+                return go_on(Effect::ReplaceChunk(Vec::new()));
+            }
             Mode::Chunks => {
                 let chunk = stream.chunk(direction);
                 if chunk.is_empty() && !end {
                     return go_on(Effect::None);
                 }
                 let flow = self.pass(direction, stream, &chunk, end);
-                return self.finish(direction, flow, Effect::ReplaceChunk);
+                return match flow {
+                    BodyFlow::End { last, on_cluster } if !end => {
+                        self.end(direction, stream, last, on_cluster)
+                    }
+                    flow => self.finish(direction, flow, Effect::ReplaceChunk),
+                };
             }
             Mode::Whole { limit } => limit,
         };
@@ -224,8 +271,11 @@ impl Driver {
 
     /// Trailers have arrived: the body is over.
     pub fn trailers(&mut self, direction: Direction, stream: &Stream) -> Step {
+        if direction == Direction::Response {
+            self.ending = false;
+        }
         let (body, replace): (_, fn(Vec<u8>) -> Effect) = match *self.mode(direction) {
-            Mode::Skip | Mode::Drop => return go_on(Effect::None),
+            Mode::Skip | Mode::Drop | Mode::Over => return go_on(Effect::None),
             Mode::Chunks => (Cow::Borrowed(&[][..]), Effect::AppendToBody),
             Mode::Whole { .. } => (stream.body_so_far(direction), Effect::ReplaceBody),
         };
@@ -244,11 +294,34 @@ impl Driver {
         if end {
             *self.mode(direction) = Mode::Skip;
         }
-        self.exchange.body(direction, &mut NativeHost::new(stream, self.histograms), body, end)
+        self.exchange.body(direction, &mut NativeHost::new(stream, self.metrics), body, end)
+    }
+
+    /// Whether a filter of the cluster has ended the response of which a chunk has come, and nobody has seen to it.
+    fn has_ended(&mut self, direction: Direction, stream: &Stream, end: bool) -> bool {
+        if !self.ends_for_cluster || direction == Direction::Request || end || self.ending {
+            return false;
+        }
+        self.ending = stream.has_state(OVER_STATE);
+        self.ending
+    }
+
+    /// Ends a response behind `last`. Of several filters that end one, the first sees to it.
+    fn end(&mut self, direction: Direction, stream: &Stream, last: Vec<u8>, on_cluster: bool) -> Step {
+        *self.mode(direction) = Mode::Over;
+        if stream.has_state(OVER_STATE) {
+            return go_on(Effect::ReplaceChunk(last));
+        }
+        NativeHost::new(stream, self.metrics).publish(OVER_STATE, b"1");
+        if on_cluster {
+            return go_on(Effect::ReplaceChunk(last));
+        }
+        self.ending = true;
+        go_on(Effect::ReplaceChunkAndEnd(last))
     }
 
     fn overflow(&mut self, direction: Direction, stream: &Stream) -> Step {
-        let mut host = NativeHost::new(stream, self.histograms);
+        let mut host = NativeHost::new(stream, self.metrics);
         match direction {
             Direction::Request => {
                 let reply = self.exchange.request_overflow(&mut host);
@@ -276,7 +349,7 @@ impl Driver {
     ) -> Step {
         match flow {
             BodyFlow::Keep => go_on(Effect::None),
-            BodyFlow::Replace(bytes) => go_on(replace(bytes)),
+            BodyFlow::Replace(bytes) | BodyFlow::End { last: bytes, .. } => go_on(replace(bytes)),
             BodyFlow::Reply(reply) => self.answer(reply),
             BodyFlow::Call(callout) => {
                 self.asking = Some(direction);

@@ -11,7 +11,7 @@ use filter_core::{CallAnswer, Direction, FilterKind, Level, LocalReply, Plan};
 
 use crate::abi::{self, ConfigPtr, EnvoyBuffer, EnvoyHeader, FilterPtr};
 use crate::drive::{Driver, Effect, Flow, Phases, Step};
-use crate::histograms::Histograms;
+use crate::metrics::Metrics;
 use crate::stream::{self, Stream};
 
 /// `%RESPONSE_CODE_DETAILS%` of an exchange that failed because of a bug in Weir.
@@ -20,13 +20,14 @@ pub const PANIC_DETAILS: &str = "weir_panic";
 /// A filter's configuration as Envoy holds it, shared by all workers.
 pub struct Configuration {
     start: Box<dyn Fn() -> Box<dyn Phases> + Send + Sync>,
-    histograms: Histograms,
+    ends_for_cluster: bool,
+    metrics: Metrics,
 }
 
 impl Configuration {
     /// A configuration whose exchanges begin with `start`.
     pub fn new(start: impl Fn() -> Box<dyn Phases> + Send + Sync + 'static) -> Self {
-        Self { start: Box::new(start), histograms: Histograms::default() }
+        Self { start: Box::new(start), ends_for_cluster: false, metrics: Metrics::default() }
     }
 
     /// Compiles the JSON configuration of the filter called `name`.
@@ -43,7 +44,9 @@ impl Configuration {
             )
         })?;
         let plan = Plan::compile(kind, json).map_err(|error| format!("weir: {error}"))?;
-        Ok(Self::new(move || Box::new(plan.start())))
+        let configuration = Self::new(move || Box::new(plan.start()));
+        // Filters of clusters that end responses have its hand-off.
+        Ok(Self { ends_for_cluster: kind == FilterKind::Llm, ..configuration })
     }
 
     /// The pointer Envoy keeps. It comes back in [`envoy_dynamic_module_on_http_filter_config_destroy`].
@@ -82,7 +85,7 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
     match guard(|| Configuration::compile(name, json)) {
         Some(Ok(mut configuration)) => {
             // SAFETY: `envoy` is what Envoy passed to this hook.
-            configuration.histograms = Histograms::define(|metric| unsafe {
+            configuration.metrics = Metrics::define(|metric| unsafe {
                 stream::define_metric(envoy, metric.is_counter(), metric.name(), metric.labels())
             });
             configuration.into_raw()
@@ -119,9 +122,9 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_new(
     guard(|| {
         // SAFETY: `Configuration::into_raw` made the pointer; it is only ever shared, and `Sync`.
         let configuration = unsafe { &*configuration.cast::<Configuration>() };
-        Box::into_raw(Box::new(Driver::new((configuration.start)(), configuration.histograms)))
-            .cast_const()
-            .cast()
+        let driver = Driver::new((configuration.start)(), configuration.metrics);
+        let driver = if configuration.ends_for_cluster { driver.ending_for_cluster() } else { driver };
+        Box::into_raw(Box::new(driver)).cast_const().cast()
     })
     .unwrap_or(std::ptr::null())
 }
@@ -320,11 +323,34 @@ unsafe fn perform(
         Effect::None | Effect::Call(_) => {}
         Effect::AllowToHold(bytes) => stream.allow_to_hold(bytes),
         Effect::ReplaceChunk(bytes) => stream.replace_chunk(direction, &bytes),
+        Effect::ReplaceChunkAndEnd(bytes) => {
+            stream.replace_chunk(direction, &bytes);
+            stream.call_back();
+        }
+        Effect::End => stream.call_back(),
         Effect::ReplaceBody(bytes) => replace_body(&mut stream, &bytes),
         Effect::AppendToBody(bytes) => stream.append_held(direction, &bytes),
         Effect::Reply(reply) => stream.reply(&reply),
     }
     flow
+}
+
+/// What [`Stream::call_back`] has asked for: the response is to be ended, if it still goes on.
+///
+/// # Safety
+/// Called by Envoy: both pointers are of this stream and alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_scheduled(
+    filter: FilterPtr,
+    driver: *const c_void,
+    _event: u64,
+) {
+    // SAFETY: `filter_new` made the pointer and Envoy runs one hook of a filter at a time.
+    let ending = unsafe { &*driver.cast::<Driver>() }.is_ending();
+    if ending {
+        // SAFETY: this handle does not outlive the hook. The driver is not borrowed: Envoy calls the body hook.
+        unsafe { Stream::new(filter) }.end_response();
+    }
 }
 
 /// A service has answered, or `result` says why not; headers and chunks are valid during the hook.
@@ -439,7 +465,6 @@ unused_hooks! {
     );
     envoy_dynamic_module_on_http_filter_http_stream_complete(FilterPtr, *const c_void, u64);
     envoy_dynamic_module_on_http_filter_http_stream_reset(FilterPtr, *const c_void, u64, c_int);
-    envoy_dynamic_module_on_http_filter_scheduled(FilterPtr, *const c_void, u64);
     envoy_dynamic_module_on_http_filter_downstream_above_write_buffer_high_watermark(FilterPtr, *const c_void);
     envoy_dynamic_module_on_http_filter_downstream_below_write_buffer_low_watermark(FilterPtr, *const c_void);
 }

@@ -2,22 +2,24 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use filter_config::{ORDER_METADATA, ROUTE_ENDPOINTS, ROUTE_GROUPS, ROUTE_LIMITS, ROUTE_METADATA};
+use filter_config::{
+    JWT_STATE, ORDER_METADATA, ROUTE_API_KEYS, ROUTE_ENDPOINTS, ROUTE_GROUPS, ROUTE_LIMITS, ROUTE_METADATA,
+};
 use filter_core::{Attribute, Change, HeaderMap, Host, Labels, Level, Metric};
 
 use crate::abi;
-use crate::histograms::{self, Histograms};
+use crate::metrics::{self, Metrics};
 use crate::shared;
 use crate::stream::{self, Stream};
 
 /// The host of an exchange during one hook.
 #[derive(Debug)]
-pub struct NativeHost<'stream>(&'stream Stream, Histograms);
+pub struct NativeHost<'stream>(&'stream Stream, Metrics);
 
 impl<'stream> NativeHost<'stream> {
     /// A host that reads and edits this stream, and observes metrics of its filter's configuration.
-    pub fn new(stream: &'stream Stream, histograms: Histograms) -> Self {
-        Self(stream, histograms)
+    pub fn new(stream: &'stream Stream, metrics: Metrics) -> Self {
+        Self(stream, metrics)
     }
 }
 
@@ -31,6 +33,10 @@ impl Host for NativeHost<'_> {
 
     fn header(&self, map: HeaderMap, name: &str) -> Option<String> {
         self.0.header(map, name).and_then(text)
+    }
+
+    fn header_values(&self, map: HeaderMap, name: &str) -> Vec<Vec<u8>> {
+        self.0.header_values(map, name)
     }
 
     fn set_header(&mut self, map: HeaderMap, name: &str, value: &str) {
@@ -50,6 +56,8 @@ impl Host for NativeHost<'_> {
             Attribute::RouteDefaultEndpoint => self.0.route_metadata(ROUTE_METADATA.0, ROUTE_METADATA.1),
             Attribute::RouteEndpoints => self.0.route_metadata(ROUTE_METADATA.0, ROUTE_ENDPOINTS),
             Attribute::RouteLimits => self.0.route_metadata(ROUTE_METADATA.0, ROUTE_LIMITS),
+            Attribute::RouteApiKeys => self.0.route_metadata(ROUTE_METADATA.0, ROUTE_API_KEYS),
+            Attribute::Jwt => self.0.state(JWT_STATE),
             Attribute::RouteGroups => self.0.route_metadata(ROUTE_GROUPS.0, ROUTE_GROUPS.1),
         }
         .and_then(text)
@@ -70,12 +78,12 @@ impl Host for NativeHost<'_> {
     }
 
     fn observe(&mut self, metric: Metric, labels: &Labels<'_>, value: u64) {
-        let Some(histogram) = self.1.find(metric) else { return };
-        if histograms::admit(metric, labels) {
-            self.0.observe(metric.is_counter(), histogram, labels.values(), value);
+        let Some(number) = self.1.find(metric) else { return };
+        if metrics::admit(metric, labels) {
+            self.0.observe(metric.is_counter(), number, labels.values(), value);
         } else {
             let others = vec!["other"; metric.labels().len()];
-            self.0.observe(metric.is_counter(), histogram, &others, value);
+            self.0.observe(metric.is_counter(), number, &others, value);
         }
     }
 

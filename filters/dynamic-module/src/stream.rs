@@ -45,16 +45,25 @@ impl Stream {
 
     /// The first value of a header or pseudo-header.
     pub fn header(&self, map: HeaderMap, name: &str) -> Option<Vec<u8>> {
+        self.header_value(map, name, 0)
+    }
+
+    /// Every value of a header or pseudo-header, in order.
+    pub fn header_values(&self, map: HeaderMap, name: &str) -> Vec<Vec<u8>> {
+        (0..).map_while(|index| self.header_value(map, name, index)).collect()
+    }
+
+    fn header_value(&self, map: HeaderMap, name: &str, index: usize) -> Option<Vec<u8>> {
         self.read(|value| {
             // SAFETY: the filter is valid (`new`), the key outlives the call, `value` is writable, and the
-            // count may be null.
+            // count may be null. Envoy answers false to an index beyond the last value.
             unsafe {
                 abi::envoy_dynamic_module_callback_http_get_header(
                     self.filter,
                     header_map(map),
                     ModuleBuffer::of(name.as_bytes()),
                     value,
-                    0,
+                    index,
                     std::ptr::null_mut(),
                 )
             }
@@ -98,6 +107,10 @@ impl Stream {
 
     /// A string of the selected route's metadata.
     pub fn route_metadata(&self, namespace: &str, key: &str) -> Option<Vec<u8>> {
+        // Envoy reads the metadata of the route that was chosen last, even when it is to choose again
+        // (`clear_route`). It chooses when it looks for a filter's configuration of the route, of which there is none.
+        // SAFETY: the filter is valid (`new`).
+        unsafe { abi::envoy_dynamic_module_callback_get_most_specific_route_config(self.filter) };
         self.read(|value| {
             // SAFETY: the filter is valid (`new`), namespace and key outlive the call, `value` is writable.
             unsafe {
@@ -124,6 +137,19 @@ impl Stream {
                 )
             }
         })
+    }
+
+    /// Whether there is anything in the filter state under `key`.
+    pub fn has_state(&self, key: &str) -> bool {
+        let mut value = EnvoyBuffer::EMPTY;
+        // SAFETY: as in `state`; the value is not looked at.
+        unsafe {
+            abi::envoy_dynamic_module_callback_http_get_filter_state_bytes(
+                self.filter,
+                ModuleBuffer::of(key.as_bytes()),
+                &raw mut value,
+            )
+        }
     }
 
     /// Sets or replaces bytes in the filter state; false when Envoy refuses.
@@ -156,7 +182,7 @@ impl Stream {
         }
     }
 
-    /// Adds a value to a metric of [`crate::histograms`].
+    /// Adds a value to a metric of [`crate::metrics`].
     pub fn observe(&self, is_counter: bool, metric: usize, labels: &[&str], value: u64) {
         let labels: Vec<ModuleBuffer> =
             labels.iter().map(|label| ModuleBuffer::of(label.as_bytes())).collect();
@@ -254,6 +280,31 @@ impl Stream {
             )
         };
         status == abi::callout::SENT
+    }
+
+    /// Has [`envoy_dynamic_module_on_http_filter_scheduled`](crate::hooks) called when what runs now is done.
+    pub fn call_back(&self) {
+        // SAFETY: the filter is valid (`new`). The scheduler is used here only; what was committed outlives it, and is
+        // dropped with the stream.
+        unsafe {
+            let scheduler = abi::envoy_dynamic_module_callback_http_filter_scheduler_new(self.filter);
+            abi::envoy_dynamic_module_callback_http_filter_scheduler_commit(scheduler, 0);
+            abi::envoy_dynamic_module_callback_http_filter_scheduler_delete(scheduler);
+        }
+    }
+
+    /// Ends a response whose headers are on their way, and with it the request to the upstream. Envoy calls the body hook
+    /// of this filter meanwhile, and destroys the filter soon after. Only for filters of the downstream chain, and outside
+    /// of the hooks of the response.
+    pub fn end_response(self) {
+        // SAFETY: the filter is valid (`new`).
+        unsafe {
+            abi::envoy_dynamic_module_callback_http_send_response_data(
+                self.filter,
+                ModuleBuffer::of(&[]),
+                true,
+            );
+        }
     }
 
     /// Lets the filter chain go on where a hook has held it. Outside of the hooks of that direction.

@@ -8,21 +8,26 @@
 //! | filter (wasm `root_id`, native `filter_name`) | where | configuration |
 //! |---|---|---|
 //! | `llm` | HTTP connection manager, before the router | [`Llm`] |
+//! | `order` | HTTP connection manager, behind `llm`, under wasm | [`Order`] |
 //! | `provider` | a cluster's upstream HTTP filters, before credentials and the codec | [`Provider`] |
+//! | `api-keys` | HTTP connection manager, behind `llm` or alone | [`ApiKeys`] |
 //! | `limit` | HTTP connection manager, behind `llm` or `usage` | [`Limit`] |
 //! | `guard` | HTTP connection manager, works alone; or a cluster's upstream HTTP filters, before `provider` | [`Guard`] |
 //! | `usage` | HTTP connection manager, works alone | [`UsageMeter`] |
 #![forbid(unsafe_code)]
 
+mod api_keys;
 mod endpoint;
 mod error;
 mod guard;
 mod limit;
 mod llm;
+mod order;
 mod provider;
 mod request_policy;
 mod usage;
 
+pub use api_keys::{ApiKeyPolicy, ApiKeys, AuthenticationMode, KeyLocation};
 pub use endpoint::{Endpoint, default_endpoints};
 pub use error::Error;
 pub use guard::{
@@ -32,6 +37,7 @@ pub use guard::{
 };
 pub use limit::{Descriptor, DescriptorEntry, Limit, LimitPolicy, LocalLimit, OnUnknownUsage, Reserve, Unit};
 pub use llm::{ConditionalTarget, Llm};
+pub use order::Order;
 pub use provider::{CREDENTIAL_HEADERS, Credential, CredentialHeader, Health, Provider, Upstream, Variant};
 pub use request_policy::{Prompt, PromptCaching, PromptMessage, RequestPolicy};
 pub use usage::UsageMeter;
@@ -79,6 +85,18 @@ pub const ROUTE_GROUPS: (&str, &str) = ("weir", "groups");
 /// Key of the route metadata, in the namespace of [`ROUTE_METADATA`], with the names of the [`LimitPolicy`]s that are for
 /// requests of the route: a JSON list, as text.
 pub const ROUTE_LIMITS: &str = "limits";
+
+/// Key of the route metadata, in the namespace of [`ROUTE_METADATA`], with the name of the [`ApiKeyPolicy`] that is for
+/// requests of the route.
+pub const ROUTE_API_KEYS: &str = "api_keys";
+
+/// Key of the filter state in which the `api-keys` filter publishes whose key a request came with: a JSON object,
+/// `apiKey` in expressions.
+pub const API_KEY_STATE: &str = "weir.api_key";
+
+/// Key of the filter state with the claims of the token a request came with: a JSON object, `jwt` in expressions. Envoy's
+/// own `set_filter_state` writes it behind `jwt_authn`, so it has no `wasm.` before it in either build.
+pub const JWT_STATE: &str = "weir.jwt";
 
 /// Key of the filter state with what guards found, for access logs: a JSON list of objects with `guard`, `phase`,
 /// `action` and `matches`; never any text. Guards that found nothing are not in it.

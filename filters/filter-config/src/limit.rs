@@ -105,7 +105,7 @@ pub struct Descriptor {
 pub struct DescriptorEntry {
     /// The entry's key.
     pub name: String,
-    /// CEL expression over the request; its value, as text, is the entry's value.
+    /// CEL expression over the request, and who it comes from (`apiKey`, `jwt`); its value, as text, is the entry's value.
     pub expression: String,
 }
 

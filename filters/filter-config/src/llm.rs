@@ -49,6 +49,9 @@ pub struct Llm {
     /// reserve them. Costs as much as reading the request a second time.
     #[serde(default)]
     pub count_tokens: bool,
+    /// Leave it to an [`Order`](crate::Order) filter to ask for another order of clusters.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub defer_order: bool,
 }
 
 /// One way a virtual model can lead.
@@ -75,6 +78,7 @@ impl Default for Llm {
             route_endpoints: false,
             publish_fields: false,
             count_tokens: false,
+            defer_order: false,
         }
     }
 }

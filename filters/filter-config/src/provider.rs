@@ -190,6 +190,11 @@ pub enum Credential {
     Client {
         /// The provider's header.
         header: CredentialHeader,
+        /// Pass on a token too by which the client has shown this gateway who it is, as far as `jwt_authn` has found it
+        /// good ([`JWT_STATE`](crate::JWT_STATE)). Without it, such a client's token is nobody's key, and another
+        /// credential of the client's takes its place.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        tokens: bool,
     },
     /// The client's own credential in a header of any name. Needs `keep_client_credential` too.
     ClientIn {

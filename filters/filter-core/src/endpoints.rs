@@ -1,5 +1,6 @@
 //! What is spoken at a path.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use filter_config::Endpoint;
@@ -108,6 +109,16 @@ pub(crate) fn dialect(endpoint: Endpoint) -> Option<Dialect> {
     }
 }
 
+/// The dialect of the conversations in requests to an endpoint, to be answered or only counted; `None` for others.
+pub(crate) fn conversation(endpoint: Endpoint) -> Option<Dialect> {
+    match endpoint {
+        Endpoint::AnthropicCountTokens | Endpoint::GeminiCountTokens | Endpoint::BedrockCountTokens => {
+            Some(family(endpoint))
+        }
+        other => dialect(other),
+    }
+}
+
 /// The chat dialect of the API an endpoint belongs to: its headers, and for most its errors, are the same.
 pub(crate) fn family(endpoint: Endpoint) -> Dialect {
     dialect(endpoint).unwrap_or(match endpoint {
@@ -126,15 +137,21 @@ pub(crate) fn family(endpoint: Endpoint) -> Dialect {
 
 /// A path segment as the text it stands for. What is no valid escape stays as it is.
 pub(crate) fn percent_decode(text: &str) -> String {
-    if !text.contains('%') {
-        return text.to_owned();
+    String::from_utf8(percent_decode_bytes(text.as_bytes()).into_owned()).unwrap_or_else(|_| text.to_owned())
+}
+
+/// Decodes `%XX` in what need not be text.
+pub(crate) fn percent_decode_bytes(encoded: &[u8]) -> Cow<'_, [u8]> {
+    if !encoded.contains(&b'%') {
+        return Cow::Borrowed(encoded);
     }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
+    let mut bytes = Vec::with_capacity(encoded.len());
+    let mut rest = encoded;
     while let Some((&first, after)) = rest.split_first() {
         let escaped = (first == b'%')
             .then(|| after.get(..2))
             .flatten()
+            .filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))
             .and_then(|digits| std::str::from_utf8(digits).ok())
             .and_then(|digits| u8::from_str_radix(digits, 16).ok());
         match escaped {
@@ -148,7 +165,7 @@ pub(crate) fn percent_decode(text: &str) -> String {
             }
         }
     }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+    Cow::Owned(bytes)
 }
 
 /// A model as one segment of a path: everything but unreserved characters and `:` and `@` is escaped.
@@ -221,6 +238,7 @@ mod tests {
         }
         assert_eq!(percent_decode("50%"), "50%");
         assert_eq!(percent_decode("%zz"), "%zz");
+        assert_eq!(percent_decode("%+f"), "%+f");
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::api_keys::{ApiKeysExchange, ApiKeysPlan};
 use crate::guard::{GuardExchange, GuardPlan};
 use crate::limit::{LimitExchange, LimitPlan};
 use crate::llm::{LlmExchange, LlmPlan};
+use crate::order::OrderExchange;
 use crate::provider::{ProviderExchange, ProviderPlan};
 use crate::usage::{UsageExchange, UsagePlan};
 use crate::{BodyFlow, CallAnswer, Direction, HeadersFlow, Host, LocalReply, Overflow};
@@ -16,8 +18,10 @@ pub struct Exchange(Kind);
 #[derive(Debug)]
 enum Kind {
     Llm(LlmExchange),
+    ApiKeys(ApiKeysExchange),
     Guard(Box<GuardExchange>),
     Limit(LimitExchange),
+    Order(OrderExchange),
     Provider(ProviderExchange),
     Usage(UsageExchange),
 }
@@ -27,8 +31,10 @@ macro_rules! dispatch {
     ($self:ident, $exchange:ident => $call:expr) => {
         match &mut $self.0 {
             Kind::Llm($exchange) => $call,
+            Kind::ApiKeys($exchange) => $call,
             Kind::Guard($exchange) => $call,
             Kind::Limit($exchange) => $call,
+            Kind::Order($exchange) => $call,
             Kind::Provider($exchange) => $call,
             Kind::Usage($exchange) => $call,
         }
@@ -40,12 +46,20 @@ impl Exchange {
         Self(Kind::Llm(LlmExchange::new(plan)))
     }
 
+    pub(crate) fn api_keys(plan: Arc<ApiKeysPlan>) -> Self {
+        Self(Kind::ApiKeys(ApiKeysExchange::new(plan)))
+    }
+
     pub(crate) fn guard(plan: Arc<GuardPlan>) -> Self {
         Self(Kind::Guard(Box::new(GuardExchange::new(plan))))
     }
 
     pub(crate) fn limit(plan: Arc<LimitPlan>) -> Self {
         Self(Kind::Limit(LimitExchange::new(plan)))
+    }
+
+    pub(crate) fn order() -> Self {
+        Self(Kind::Order(OrderExchange))
     }
 
     pub(crate) fn provider(plan: Arc<ProviderPlan>) -> Self {
@@ -98,7 +112,12 @@ impl Exchange {
         match &mut self.0 {
             Kind::Guard(exchange) => exchange.answered(host, direction, answer),
             // They ask nobody.
-            Kind::Llm(_) | Kind::Limit(_) | Kind::Provider(_) | Kind::Usage(_) => BodyFlow::Keep,
+            Kind::Llm(_)
+            | Kind::ApiKeys(_)
+            | Kind::Limit(_)
+            | Kind::Order(_)
+            | Kind::Provider(_)
+            | Kind::Usage(_) => BodyFlow::Keep,
         }
     }
 
@@ -109,7 +128,7 @@ impl Exchange {
             Kind::Llm(exchange) => exchange.complete(host),
             Kind::Limit(exchange) => exchange.complete(host),
             Kind::Usage(exchange) => exchange.complete(host),
-            Kind::Guard(_) | Kind::Provider(_) => {}
+            Kind::ApiKeys(_) | Kind::Guard(_) | Kind::Order(_) | Kind::Provider(_) => {}
         }
     }
 }

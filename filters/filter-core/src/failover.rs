@@ -1,6 +1,6 @@
 //! What a client is told of providers that could not answer.
 
-use crate::record::{RECORD_STATE, Record};
+use crate::record::{self, Record};
 use crate::{Attribute, HeaderMap, Host, cooldown, health};
 
 /// Response header with the number of attempts, on errors of routes with several providers.
@@ -60,10 +60,7 @@ impl Failover {
         for (name, value) in self.headers() {
             host.set_header(HeaderMap::Response, name, &value);
         }
-        let Some(json) = host.state(RECORD_STATE) else { return };
-        let Ok(mut record) = serde_json::from_slice::<Record<'_>>(&json) else { return };
-        self.note(&mut record);
-        host.publish(RECORD_STATE, &record.to_json());
+        record::edit(host, |record| self.note(record));
     }
 
     /// Puts it into the record.

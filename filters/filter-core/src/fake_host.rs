@@ -47,6 +47,11 @@ impl Host for FakeHost {
         self.headers.get(&map)?.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
     }
 
+    fn header_values(&self, map: HeaderMap, name: &str) -> Vec<Vec<u8>> {
+        let headers = self.headers.get(&map).into_iter().flatten();
+        headers.filter(|(key, _)| key == name).map(|(_, value)| value.clone().into_bytes()).collect()
+    }
+
     fn set_header(&mut self, map: HeaderMap, name: &str, value: &str) {
         self.remove_header(map, name);
         self.headers.entry(map).or_default().push((name.to_owned(), value.to_owned()));
@@ -119,6 +124,8 @@ pub struct FakeStream {
     pub answers: VecDeque<Option<CallAnswer>>,
     /// What services were asked.
     pub asked: Vec<Callout>,
+    /// The response was ended early; what came behind was dropped.
+    pub over: bool,
     exchange: Exchange,
 }
 
@@ -126,7 +133,7 @@ impl FakeStream {
     /// A stream of `plan` that shares `state` with the request's other filters.
     pub fn start(plan: &Plan, state: &SharedState) -> Self {
         let host = FakeHost { state: Rc::clone(state), now_ms: 1_700_000_000_000, ..FakeHost::default() };
-        Self { host, answers: VecDeque::new(), asked: Vec::new(), exchange: plan.start() }
+        Self { host, answers: VecDeque::new(), asked: Vec::new(), over: false, exchange: plan.start() }
     }
 
     /// Passes a request through, its body in these chunks.
@@ -160,6 +167,10 @@ impl FakeStream {
         let _ = self.exchange.response_headers(&mut self.host, false);
         match self.call(Direction::Response, chunk, false) {
             BodyFlow::Replace(bytes) => Passed::On(bytes),
+            BodyFlow::End { last, .. } => {
+                self.over = true;
+                Passed::On(last)
+            }
             BodyFlow::Reply(reply) => Passed::Replied(reply),
             BodyFlow::Keep | BodyFlow::Call(_) => Passed::On(chunk.to_vec()),
         }
@@ -177,15 +188,19 @@ impl FakeStream {
                 },
             },
             BodyMode::Whole { .. } => match self.call(direction, &whole, true) {
-                BodyFlow::Keep => Passed::On(whole),
-                BodyFlow::Replace(body) => Passed::On(body),
+                BodyFlow::Keep | BodyFlow::Call(_) => Passed::On(whole),
+                BodyFlow::Replace(body) | BodyFlow::End { last: body, .. } => Passed::On(body),
                 BodyFlow::Reply(reply) => Passed::Replied(reply),
-                BodyFlow::Call(_) => Passed::On(whole),
             },
             BodyMode::Chunks => {
                 let mut out = Vec::new();
                 for (index, chunk) in chunks.iter().enumerate() {
                     match self.call(direction, chunk, index + 1 == chunks.len()) {
+                        BodyFlow::End { last, .. } => {
+                            out.extend_from_slice(&last);
+                            self.over = true;
+                        }
+                        _ if self.over => {}
                         BodyFlow::Keep => out.extend_from_slice(chunk),
                         BodyFlow::Replace(bytes) => out.extend_from_slice(&bytes),
                         BodyFlow::Reply(reply) => return Passed::Replied(reply),

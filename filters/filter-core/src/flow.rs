@@ -32,12 +32,24 @@ pub enum BodyFlow {
     Keep,
     /// These bytes go on instead (possibly none).
     Replace(Vec<u8>),
+    /// In [`BodyMode::Chunks`] of a response: it ends behind these bytes, although the upstream goes on, which is told to
+    /// stop. What still comes of it is shown, and dropped whatever the answer.
+    End {
+        /// The last bytes.
+        last: Vec<u8>,
+        /// The filter is on a cluster. Envoy lets only filters of the listener end a response early: the `llm` filter of
+        /// the request does it.
+        on_cluster: bool,
+    },
     /// Answer the client with this (request direction only); the exchange is over.
     Reply(LocalReply),
     /// In [`BodyMode::Whole`]: keep holding headers and body, ask a service, and say what it answered in
     /// [`Exchange::answered`](crate::Exchange::answered).
     Call(Callout),
 }
+
+/// State key that says that a response was ended with [`BodyFlow::End`].
+pub const OVER_STATE: &str = "weir.over";
 
 /// A question to a service.
 #[derive(Debug, Clone, PartialEq, Eq)]

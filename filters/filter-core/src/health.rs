@@ -13,7 +13,7 @@ use expressions::{Context, Expression};
 use filter_config::Error;
 use serde_json::{Map, Value, json};
 
-use crate::virtual_model::named_headers;
+use crate::request_view::named_headers;
 use crate::{HeaderMap, Host, cooldown};
 
 /// State key of who is being asked.

@@ -9,6 +9,9 @@ pub trait Host {
     fn now_ms(&self) -> u64;
     /// The first value of a header or pseudo-header, lower-case name; `None` when absent or not UTF-8.
     fn header(&self, map: HeaderMap, name: &str) -> Option<String>;
+    /// Every value of a header or pseudo-header, in order, as it came; lower-case name. Envoy itself joins the values of
+    /// some headers to one.
+    fn header_values(&self, map: HeaderMap, name: &str) -> Vec<Vec<u8>>;
     /// Sets a header or pseudo-header to one value, replacing all it had.
     fn set_header(&mut self, map: HeaderMap, name: &str, value: &str);
     /// Removes every value of a header; nothing happens when it is absent.
@@ -73,6 +76,11 @@ pub enum Attribute {
     /// The string in the selected route's metadata at [`filter_config::ROUTE_LIMITS`], in the namespace of
     /// [`filter_config::ROUTE_METADATA`].
     RouteLimits,
+    /// The string in the selected route's metadata at [`filter_config::ROUTE_API_KEYS`], in the namespace of
+    /// [`filter_config::ROUTE_METADATA`].
+    RouteApiKeys,
+    /// The text in the filter state [`filter_config::JWT_STATE`], which a filter of Envoy has set.
+    Jwt,
     /// The string in the selected route's metadata at [`filter_config::ROUTE_ENDPOINTS`], in the namespace of
     /// [`filter_config::ROUTE_METADATA`].
     RouteEndpoints,

@@ -9,7 +9,8 @@
 //!    * [`BodyMode::Skip`]: the body is none of our business; nothing more is called for this direction.
 //!    * [`BodyMode::Chunks`]: headers go on at once; every chunk is passed to
 //!      [`Exchange::request_body`] as it comes, exactly once, in order, and leaves as the answer says. The last call
-//!      has `end: true`, with an empty chunk if need be.
+//!      has `end: true`, with an empty chunk if need be. Unless a response is ended early ([`BodyFlow::End`]): calls may
+//!      stop any time then.
 //!    * [`BodyMode::Whole`]: headers and body are held until the body is complete, then one call with
 //!      `end: true` and all of it. More than `limit` bytes → the overflow call instead
 //!      ([`Exchange::request_overflow`], [`Exchange::response_overflow`]).
@@ -26,6 +27,7 @@
 //! no phase reads a clock or randomness but through [`Host`].
 #![forbid(unsafe_code)]
 
+mod api_keys;
 mod cooldown;
 mod endpoints;
 mod error_form;
@@ -44,16 +46,20 @@ mod limit;
 mod llm;
 mod metrics;
 mod multipart;
+mod order;
 mod plan;
 mod provider;
 mod record;
+mod request_view;
 mod tokens;
 mod usage;
 mod virtual_model;
 mod watched;
 
 pub use exchange::Exchange;
-pub use flow::{BodyFlow, BodyMode, CallAnswer, Callout, Direction, HeadersFlow, LocalReply, Overflow};
+pub use flow::{
+    BodyFlow, BodyMode, CallAnswer, Callout, Direction, HeadersFlow, LocalReply, OVER_STATE, Overflow,
+};
 pub use host::{Attribute, Change, HeaderMap, Host, Level};
 pub use metrics::{Labels, Metric};
 pub use plan::{FilterKind, Plan};

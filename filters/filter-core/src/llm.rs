@@ -13,9 +13,13 @@ use crate::failover::{self, Failover};
 use crate::handoff::{Handoff, Invalid, keep_credential, too_large};
 use crate::provider::is_json;
 use crate::record::{Outcome, Published, RECORD_STATE, Record, Traits};
-use crate::virtual_model::{Asked, VirtualModels};
+use crate::request_view::AskedModel;
+use crate::virtual_model::VirtualModels;
 use crate::{Attribute, BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, LocalReply, Overflow};
 use crate::{cooldown, guard, metrics, multipart, tokens};
+
+/// What the details of a refusal by Envoy's own `jwt_authn` begin with; why stands behind it in braces.
+const TOKEN_REFUSED: &str = "jwt_authn_access_denied";
 
 /// Headers of a provider's error that clients act on.
 const ERROR_HEADERS: [&str; 7] = [
@@ -276,8 +280,8 @@ impl LlmExchange {
         match self.plan.config.model_header.clone() {
             Some(name) if !facts.model.is_empty() => {
                 let virtual_models = &self.plan.virtual_models;
-                let asked = Asked { model: &facts.model, stream: facts.stream, path: &self.path, body };
-                let routed = match virtual_models.choose(host, &asked) {
+                let asked = AskedModel { model: &facts.model, stream: facts.stream };
+                let routed = match virtual_models.choose(host, asked, body) {
                     Some(Some(target)) => header_value(target),
                     Some(None) => {
                         nowhere = true;
@@ -323,7 +327,9 @@ impl LlmExchange {
         if nowhere {
             return Some(self.refuse_virtual_model(host));
         }
-        cooldown::avoid(host, self.started_ms);
+        if !self.plan.config.defer_order {
+            cooldown::avoid(host, self.started_ms);
+        }
         None
     }
 
@@ -420,6 +426,16 @@ impl LlmExchange {
                 Some("rate_limit_unavailable"),
                 "The rate limit service of this gateway cannot be asked.".to_owned(),
             ),
+            // Envoy's own filter, which checks tokens. To it a token for somebody else is forbidden.
+            _ if let Some(why) = details.strip_prefix(TOKEN_REFUSED) => (
+                401,
+                ErrorKind::from_status(401),
+                Some("invalid_token"),
+                format!(
+                    "The request needs a valid token: {}.",
+                    why.trim_matches(['{', '}']).replace('_', " ")
+                ),
+            ),
             "request_payload_too_large" => {
                 return ApiError {
                     message: "The request body is larger than Envoy's buffer limit for this route."
@@ -457,7 +473,7 @@ impl LlmExchange {
             .unwrap_or_default();
         let ours =
             matches!(error.kind, ErrorKind::InvalidRequest | ErrorKind::NotFound | ErrorKind::TooLarge);
-        let ours = ours || details == "request_rate_limited";
+        let ours = ours || details == "request_rate_limited" || details.starts_with(TOKEN_REFUSED);
         record.outcome = if ours && details != "via_upstream" { Outcome::Refused } else { Outcome::Failed };
         // What is wrong with a request says more than where Envoy stopped.
         let invalid = self.handoff.as_ref().is_some_and(|handoff| handoff.fault().is_some());
@@ -517,7 +533,7 @@ fn facts(host: &dyn Host, called: &Found, body: &[u8]) -> Result<Facts, Error> {
         model: facts.model.into_owned(),
         stream: facts.stream,
         include_usage: facts.include_usage,
-        foreign_signature: endpoints::dialect(called.endpoint)
+        foreign_signature: endpoints::conversation(called.endpoint)
             .is_some_and(|dialect| signature::has_foreign(dialect, body)),
     });
     let mut facts = match read {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use filter_config::{Error, Guard, Limit, Llm, Provider, UsageMeter};
+use filter_config::{ApiKeys, Error, Guard, Limit, Llm, Order, Provider, UsageMeter};
 
 use crate::Exchange;
+use crate::api_keys::ApiKeysPlan;
 use crate::guard::GuardPlan;
 use crate::limit::LimitPlan;
 use crate::llm::LlmPlan;
@@ -16,10 +17,14 @@ use crate::usage::UsagePlan;
 pub enum FilterKind {
     /// Downstream: recognises LLM requests.
     Llm,
+    /// Downstream: lets through who has a key.
+    ApiKeys,
     /// Downstream and stand-alone, or upstream: looks at prompts and answers.
     Guard,
     /// Downstream: lets through what limits allow.
     Limit,
+    /// Downstream, under wasm: asks for another order of clusters.
+    Order,
     /// Upstream: speaks the provider's dialect.
     Provider,
     /// Downstream, stand-alone: counts tokens.
@@ -28,14 +33,17 @@ pub enum FilterKind {
 
 impl FilterKind {
     /// Every filter.
-    pub const ALL: [Self; 5] = [Self::Llm, Self::Guard, Self::Limit, Self::Provider, Self::Usage];
+    pub const ALL: [Self; 7] =
+        [Self::Llm, Self::ApiKeys, Self::Guard, Self::Limit, Self::Order, Self::Provider, Self::Usage];
 
     /// Its wasm `root_id` and native `filter_name`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Llm => "llm",
+            Self::ApiKeys => "api-keys",
             Self::Guard => "guard",
             Self::Limit => "limit",
+            Self::Order => "order",
             Self::Provider => "provider",
             Self::Usage => "usage",
         }
@@ -54,8 +62,10 @@ pub struct Plan(Kind);
 #[derive(Debug, Clone)]
 enum Kind {
     Llm(Arc<LlmPlan>),
+    ApiKeys(Arc<ApiKeysPlan>),
     Guard(Arc<GuardPlan>),
     Limit(Arc<LimitPlan>),
+    Order,
     Provider(Arc<ProviderPlan>),
     Usage(Arc<UsagePlan>),
 }
@@ -68,8 +78,13 @@ impl Plan {
     pub fn compile(filter: FilterKind, json: &[u8]) -> Result<Self, Error> {
         Ok(Self(match filter {
             FilterKind::Llm => Kind::Llm(Arc::new(LlmPlan::new(Llm::from_json(json)?)?)),
+            FilterKind::ApiKeys => Kind::ApiKeys(Arc::new(ApiKeysPlan::new(ApiKeys::from_json(json)?)?)),
             FilterKind::Guard => Kind::Guard(Arc::new(GuardPlan::new(Guard::from_json(json)?)?)),
             FilterKind::Limit => Kind::Limit(Arc::new(LimitPlan::new(Limit::from_json(json)?)?)),
+            FilterKind::Order => {
+                Order::from_json(json)?;
+                Kind::Order
+            }
             FilterKind::Provider => Kind::Provider(Arc::new(ProviderPlan::new(Provider::from_json(json)?)?)),
             FilterKind::Usage => Kind::Usage(Arc::new(UsagePlan::new(UsageMeter::from_json(json)?))),
         }))
@@ -80,7 +95,12 @@ impl Plan {
     pub fn shared_keys(&self) -> Vec<&str> {
         match &self.0 {
             Kind::Limit(plan) => plan.shared_keys(),
-            Kind::Llm(_) | Kind::Guard(_) | Kind::Provider(_) | Kind::Usage(_) => Vec::new(),
+            Kind::Llm(_)
+            | Kind::ApiKeys(_)
+            | Kind::Guard(_)
+            | Kind::Order
+            | Kind::Provider(_)
+            | Kind::Usage(_) => Vec::new(),
         }
     }
 
@@ -88,8 +108,10 @@ impl Plan {
     pub fn start(&self) -> Exchange {
         match &self.0 {
             Kind::Llm(plan) => Exchange::llm(Arc::clone(plan)),
+            Kind::ApiKeys(plan) => Exchange::api_keys(Arc::clone(plan)),
             Kind::Guard(plan) => Exchange::guard(Arc::clone(plan)),
             Kind::Limit(plan) => Exchange::limit(Arc::clone(plan)),
+            Kind::Order => Exchange::order(),
             Kind::Provider(plan) => Exchange::provider(Arc::clone(plan)),
             Kind::Usage(plan) => Exchange::usage(Arc::clone(plan)),
         }

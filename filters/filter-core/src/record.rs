@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use llm_dialects::hub::Usage;
 use llm_dialects::skim;
 
+use crate::Host;
+
 /// State key of the record: `%FILTER_STATE(wasm.weir.record:PLAIN)%` (wasm) or
 /// `%FILTER_STATE(weir.record:PLAIN)%` (native) in an access log.
 pub const RECORD_STATE: &str = "weir.record";
@@ -185,6 +187,22 @@ impl From<Usage> for RecordedUsage {
             image_output: usage.image_output,
         }
     }
+}
+
+/// Notes that the exchange was refused here, and in a word why.
+pub(crate) fn refuse(host: &mut dyn Host, why: &str) {
+    edit(host, |record| {
+        record.outcome = Outcome::Refused;
+        record.error = Some(why.to_owned().into());
+    });
+}
+
+/// Changes what is published of the exchange. Nothing happens where no filter has published anything.
+pub(crate) fn edit(host: &mut dyn Host, change: impl FnOnce(&mut Record<'_>)) {
+    let Some(json) = host.state(RECORD_STATE) else { return };
+    let Ok(mut record) = serde_json::from_slice::<Record<'_>>(&json) else { return };
+    change(&mut record);
+    host.publish(RECORD_STATE, &record.to_json());
 }
 
 impl Record<'_> {

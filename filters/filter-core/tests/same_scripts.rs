@@ -6,19 +6,27 @@ use std::rc::Rc;
 
 use filter_core::fake_host::{FakeStream, Passed, SharedState};
 use filter_core::{Attribute, FilterKind, HeaderMap, LocalReply, Plan};
-use testkit::{Density, Headers, Message, Outcome, ReplyOrigin, Script, Side, Splits, Subject, scripts};
+use testkit::scripts::{self, Case};
+use testkit::{Density, Headers, Message, Outcome, ReplyOrigin, Script, Side, Splits, Subject};
 
-/// The downstream and the upstream filter, each driven as an adapter does it.
-struct Filters {
-    llm: Plan,
-    provider: Plan,
+/// The filters of an exchange, one behind the other, each driven as an adapter does it.
+struct Filters(Vec<Plan>);
+
+impl Filters {
+    fn of(case: &Case) -> Self {
+        let llm = (FilterKind::Llm, case.llm);
+        let api_keys = case.api_keys.map(|json| (FilterKind::ApiKeys, json));
+        let provider = (FilterKind::Provider, case.provider.as_str());
+        let filters = [Some(llm), api_keys, Some(provider)].into_iter().flatten();
+        Self(filters.map(|(kind, json)| Plan::compile(kind, json.as_bytes()).unwrap()).collect())
+    }
 }
 
 impl Subject for Filters {
     fn exchange(&mut self, script: &Script, splits: &Splits) -> Outcome {
         let state = SharedState::default();
         let mut outcome = Outcome::default();
-        let [mut downstream, mut upstream] = [&self.llm, &self.provider].map(|plan| {
+        let start = |plan: &Plan| {
             let mut stream = FakeStream::start(plan, &state);
             for (path, value) in &script.properties {
                 assert_eq!(path, &["response", "code_details"]);
@@ -26,28 +34,16 @@ impl Subject for Filters {
                 stream.host.attributes.insert(Attribute::ResponseCodeDetails, value);
             }
             stream
-        });
+        };
+        let mut streams: Vec<FakeStream> = self.0.iter().map(start).collect();
         let request = Parts::of(&script.request, &splits.request, splits);
-        match request.through(&mut downstream, HeaderMap::Request) {
-            Err(reply) => outcome.response = outcome.answered(reply),
-            Ok(request) => {
-                let response = match request.through(&mut upstream, HeaderMap::Request) {
-                    Err(reply) => Ok(outcome.answered(reply)),
-                    Ok(sent) => {
-                        outcome.request = sent.message();
-                        Parts::of(&script.response, &splits.response, splits)
-                            .through(&mut upstream, HeaderMap::Response)
-                            .map(Parts::message)
-                    }
-                };
-                let response = Parts::from(response.unwrap_or_else(|reply| outcome.answered(reply)));
-                outcome.response = match response.through(&mut downstream, HeaderMap::Response) {
-                    Ok(response) => response.message(),
-                    Err(reply) => outcome.answered(reply),
-                };
-            }
-        }
-        outcome.route_cache_clears = u32::try_from(downstream.host.reroutes).unwrap();
+        let provider = |request: Parts, outcome: &mut Outcome| {
+            outcome.request = request.message();
+            Parts::of(&script.response, &splits.response, splits)
+        };
+        outcome.response = request.answer(&mut streams, &mut outcome, &provider).message();
+        let reroutes: usize = streams.iter().map(|stream| stream.host.reroutes).sum();
+        outcome.route_cache_clears = u32::try_from(reroutes).unwrap();
         outcome.filter_state = Rc::clone(&state).take();
         outcome
     }
@@ -99,6 +95,23 @@ impl Parts {
         Self { headers: text(&side.headers), chunks, trailers: side.trailers.clone() }
     }
 
+    /// What the client of these filters is answered.
+    fn answer(
+        self,
+        filters: &mut [FakeStream],
+        outcome: &mut Outcome,
+        provider: &dyn Fn(Self, &mut Outcome) -> Self,
+    ) -> Self {
+        let Some((filter, behind)) = filters.split_first_mut() else { return provider(self, outcome) };
+        let answered = match self.through(filter, HeaderMap::Request) {
+            Err(reply) => return Self::from(outcome.answered(reply)),
+            Ok(request) => request.answer(behind, outcome, provider),
+        };
+        answered
+            .through(filter, HeaderMap::Response)
+            .unwrap_or_else(|reply| Self::from(outcome.answered(reply)))
+    }
+
     /// What comes out of a filter, unless it answers.
     fn through(self, stream: &mut FakeStream, map: HeaderMap) -> Result<Self, LocalReply> {
         let headers: Vec<(&str, &str)> = self.headers.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
@@ -143,11 +156,7 @@ fn text(headers: &Headers) -> Vec<(String, String)> {
 fn the_core_does_what_every_build_does() {
     let mut failures = Vec::new();
     for case in scripts::cases() {
-        let mut filters = Filters {
-            llm: Plan::compile(FilterKind::Llm, case.llm.as_bytes()).unwrap(),
-            provider: Plan::compile(FilterKind::Provider, case.provider.as_bytes()).unwrap(),
-        };
-        if let Err(error) = case.check(&mut filters, &Density::FULL) {
+        if let Err(error) = case.check(&mut Filters::of(&case), &Density::FULL) {
             failures.push(format!("{}: {error}", case.name));
         }
     }

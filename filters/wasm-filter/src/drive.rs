@@ -5,7 +5,7 @@
 
 use filter_core::{
     BodyFlow, BodyMode, CallAnswer, Callout, Direction, Exchange, HeaderMap, HeadersFlow, Host, LocalReply,
-    Overflow,
+    OVER_STATE, Overflow,
 };
 
 use crate::abi::Flow;
@@ -26,6 +26,8 @@ pub(crate) trait Envoy {
     fn call(&mut self, callout: &Callout) -> bool;
     /// Lets go on what a callback has held.
     fn go_on(&mut self, of: HeaderMap);
+    /// Has the stream reset when what is on its way to the client has left, unless its response has ended by then.
+    fn end_soon(&mut self);
     /// Notes in the log that the last `bytes` of a body could not be sent.
     fn log_lost(&self, bytes: usize);
 }
@@ -99,6 +101,8 @@ enum Body {
     Answer(LocalReply),
     /// Already answered in full: the rest is dropped.
     Drop,
+    /// Ended early: the rest is shown, and dropped.
+    Over,
     /// Complete, and in Envoy's buffer, while a service is asked: so many bytes.
     Asking(usize),
 }
@@ -169,7 +173,20 @@ impl<X: Phases> Driver<X> {
                 }
                 let chunk = envoy.read(of, size);
                 let flow = self.exchange.body(of, &mut envoy.host(None), &chunk, end);
+                if !end && matches!(flow, BodyFlow::End { .. }) {
+                    *self.of(of) = Body::Over;
+                    end_soon(envoy);
+                }
                 self.perform(of, envoy, flow, size)
+            }
+            Body::Over => {
+                if end {
+                    *self.of(of) = Body::Skip;
+                }
+                let chunk = envoy.read(of, size);
+                let _ = self.exchange.body(of, &mut envoy.host(None), &chunk, end);
+                envoy.replace(of, size, &[]);
+                Flow::Continue
             }
             Body::Whole { limit, announced, held } => {
                 let so_far = held.as_ref().map_or(0, Vec::len).saturating_add(size);
@@ -193,7 +210,7 @@ impl<X: Phases> Driver<X> {
     /// Trailers have arrived: the body is over. Envoy's buffer cannot be touched any more.
     pub(crate) fn trailers(&mut self, of: HeaderMap, envoy: &mut impl Envoy) -> Flow {
         let held = match std::mem::replace(self.of(of), Body::Skip) {
-            Body::Skip | Body::Drop => return Flow::Continue,
+            Body::Skip | Body::Drop | Body::Over => return Flow::Continue,
             asking @ Body::Asking(_) => {
                 *self.of(of) = asking;
                 return Flow::Hold;
@@ -215,8 +232,8 @@ impl<X: Phases> Driver<X> {
             (BodyFlow::Reply(reply), _) => return self.reply(envoy, &reply),
             (BodyFlow::Keep | BodyFlow::Call(_), Some(held)) => held,
             (BodyFlow::Keep | BodyFlow::Call(_), None) => return Flow::Continue,
-            (BodyFlow::Replace(bytes), Some(_)) => bytes,
-            (BodyFlow::Replace(bytes), None) => {
+            (BodyFlow::Replace(bytes) | BodyFlow::End { last: bytes, .. }, Some(_)) => bytes,
+            (BodyFlow::Replace(bytes) | BodyFlow::End { last: bytes, .. }, None) => {
                 if !bytes.is_empty() {
                     envoy.log_lost(bytes.len());
                 }
@@ -238,6 +255,11 @@ impl<X: Phases> Driver<X> {
         self.exchange.complete(&mut envoy.host(None));
     }
 
+    /// The response was ended, and its upstream still goes on.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.response, Body::Over)
+    }
+
     fn of(&mut self, map: HeaderMap) -> &mut Body {
         match map {
             HeaderMap::Request => &mut self.request,
@@ -249,7 +271,9 @@ impl<X: Phases> Driver<X> {
     fn take_held(&mut self, of: HeaderMap) -> Vec<u8> {
         match std::mem::replace(self.of(of), Body::Skip) {
             Body::Whole { held, .. } => held.unwrap_or_default(),
-            Body::Skip | Body::Chunks | Body::Answer(_) | Body::Drop | Body::Asking(_) => Vec::new(),
+            Body::Skip | Body::Chunks | Body::Answer(_) | Body::Drop | Body::Over | Body::Asking(_) => {
+                Vec::new()
+            }
         }
     }
 
@@ -340,7 +364,7 @@ impl<X: Phases> Driver<X> {
         match flow {
             // Only whole bodies wait for an answer.
             BodyFlow::Keep | BodyFlow::Call(_) => Flow::Continue,
-            BodyFlow::Replace(bytes) => {
+            BodyFlow::Replace(bytes) | BodyFlow::End { last: bytes, .. } => {
                 envoy.replace(of, size, &bytes);
                 Flow::Continue
             }
@@ -354,6 +378,15 @@ impl<X: Phases> Driver<X> {
         self.response = Body::Skip;
         envoy.reply(reply);
         Flow::Hold
+    }
+}
+
+/// Has a response end that the exchange has ended. Of several filters that end one, the first sees to it.
+fn end_soon(envoy: &mut impl Envoy) {
+    let mut host = envoy.host(None);
+    if host.state(OVER_STATE).is_none() {
+        host.publish(OVER_STATE, b"1");
+        envoy.end_soon();
     }
 }
 

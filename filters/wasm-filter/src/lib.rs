@@ -1,6 +1,6 @@
 //! Weir's filters as one proxy-wasm module (ABI 0.2.1) for stock Envoy.
 //!
-//! The plugin's `root_id` chooses the filter (`llm`, `guard`, `limit`, `provider`, `usage`), its `configuration` is that
+//! The plugin's `root_id` chooses the filter (`llm`, `api-keys`, `guard`, `limit`, `order`, `provider`, `usage`), its `configuration` is that
 //! filter's JSON (see `filter-config`). What the filters do is in `filter-core`; this crate maps callbacks to
 //! phases ([`drive`]) and the phases' wishes to hostcalls ([`stream`], [`wasm_host`], [`abi`]).
 //!
@@ -10,7 +10,7 @@
 
 mod abi;
 mod drive;
-mod histograms;
+mod metrics;
 mod root;
 mod stream;
 mod wasm_host;

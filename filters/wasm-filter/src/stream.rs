@@ -41,6 +41,11 @@ impl Stream {
         self.0.answered(&mut Hostcalls, answer);
     }
 
+    /// The response was ended here, and its upstream still goes on.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.is_over()
+    }
+
     /// The request is over.
     pub(crate) fn complete(&mut self) {
         self.0.complete(&Hostcalls);
@@ -82,6 +87,10 @@ impl Envoy for Hostcalls {
 
     fn go_on(&mut self, of: HeaderMap) {
         hostcalls::go_on(of == HeaderMap::Request);
+    }
+
+    fn end_soon(&mut self) {
+        abi::end_soon();
     }
 
     fn log_lost(&self, bytes: usize) {

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use filter_core::{Attribute, Change, HeaderMap, Host, Labels, Level, Metric};
 
 use crate::abi::{Headers, LogLevel, Map, hostcalls};
-use crate::histograms;
+use crate::metrics;
 
 /// Envoy, during one callback of a stream.
 #[derive(Debug)]
@@ -56,6 +56,12 @@ impl Host for WasmHost {
         String::from_utf8(value).ok()
     }
 
+    fn header_values(&self, map: HeaderMap, name: &str) -> Vec<Vec<u8>> {
+        let Some(map) = self.map(map, name) else { return Vec::new() };
+        let headers = self.headers.get_or_init(|| hostcalls::headers(map));
+        headers.all(name).into_iter().map(<[u8]>::to_vec).collect()
+    }
+
     fn set_header(&mut self, map: HeaderMap, name: &str, value: &str) {
         let Some(map) = self.map(map, name) else { return };
         if let Some(headers) = self.headers.get_mut() {
@@ -98,6 +104,8 @@ impl Host for WasmHost {
             Attribute::RouteGroups => GROUPS,
             Attribute::RouteEndpoints => ENDPOINTS,
             Attribute::RouteLimits => LIMITS,
+            Attribute::RouteApiKeys => API_KEYS,
+            Attribute::Jwt => JWT,
         };
         String::from_utf8(hostcalls::property(path)?).ok()
     }
@@ -116,11 +124,11 @@ impl Host for WasmHost {
     }
 
     fn observe(&mut self, metric: Metric, labels: &Labels<'_>, value: u64) {
-        if let Some(histogram) = histograms::find(metric, labels) {
+        if let Some(number) = metrics::find(metric, labels) {
             if metric.is_counter() {
-                hostcalls::increment(histogram, value);
+                hostcalls::increment(number, value);
             } else {
-                hostcalls::record(histogram, value);
+                hostcalls::record(number, value);
             }
         }
     }
@@ -170,6 +178,12 @@ const ENDPOINTS: &str = "xds\0route_metadata\0filter_metadata\0weir\0endpoints";
 /// Path of [`filter_config::ROUTE_LIMITS`].
 const LIMITS: &str = "xds\0route_metadata\0filter_metadata\0weir\0limits";
 
+/// Path of [`filter_config::ROUTE_API_KEYS`].
+const API_KEYS: &str = "xds\0route_metadata\0filter_metadata\0weir\0api_keys";
+
+/// Path of [`filter_config::JWT_STATE`].
+const JWT: &str = "filter_state\0weir.jwt";
+
 /// Path of [`filter_config::ROUTE_METADATA`].
 const DEFAULT_ENDPOINT: &str = "xds\0route_metadata\0filter_metadata\0weir\0default_endpoint";
 
@@ -178,10 +192,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_path_of_the_claims_is_that_of_the_contract() {
+        assert_eq!(JWT, format!("filter_state\0{}", filter_config::JWT_STATE));
+    }
+
+    #[test]
     fn the_paths_of_route_metadata_are_those_of_the_contract() {
         let (namespace, key) = filter_config::ROUTE_METADATA;
         assert!(DEFAULT_ENDPOINT.ends_with(&format!("\0{namespace}\0{key}")));
         assert!(ENDPOINTS.ends_with(&format!("\0{namespace}\0{}", filter_config::ROUTE_ENDPOINTS)));
+        assert!(API_KEYS.ends_with(&format!("\0{namespace}\0{}", filter_config::ROUTE_API_KEYS)));
         assert!(LIMITS.ends_with(&format!("\0{namespace}\0{}", filter_config::ROUTE_LIMITS)));
         let (namespace, key) = filter_config::ROUTE_GROUPS;
         assert!(GROUPS.ends_with(&format!("\0{namespace}\0{key}")));

@@ -1,12 +1,13 @@
 //! How to test `weir.wasm`, the file that ships, without Envoy. Copy a test and change the configuration, the script and
 //! the expectations; `tests/testkit/README.md` explains the parts.
 
-#![allow(clippy::panic, reason = "a test helper outside a test function")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "test helpers outside test functions")]
 
 use std::path::PathBuf;
 
 use testkit::{
-    Action, Density, Error, Exchange, Expected, LogLevel, Module, Role, Script, Vm, VmSubject, check_splits,
+    Action, Density, Error, Exchange, Expected, LogLevel, Module, Role, Script, Stream, Vm, VmSubject,
+    check_splits,
 };
 
 /// The module under test: `$WEIR_WASM`, else `dist/weir.wasm` in the repository. Compiled once per test binary.
@@ -126,6 +127,49 @@ fn a_refused_request_says_why_in_the_callers_dialect() {
     assert_eq!(outcome.request.headers, None);
 }
 
+const GUARD: &str =
+    r#"{"response": [{"name": "pii", "check": {"kind": "text", "action": "reject", "builtins": ["ssn"]}}]}"#;
+
+fn event(text: &str) -> String {
+    format!("data: {{\"id\":\"c\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n")
+}
+
+/// A stream whose answer has begun.
+fn begun(vm: &Vm) -> Stream {
+    let stream = vm.stream(Role::Downstream, &Exchange::new());
+    let path = [(":method", "POST"), (":authority", "gateway.test"), (":path", "/v1/chat/completions")];
+    stream.request_headers(&path, false).unwrap();
+    stream.request_body(br#"{"model":"m","stream":true,"messages":[]}"#, true).unwrap();
+    stream.response_headers(&[(":status", "200"), ("content-type", "text/event-stream")], false).unwrap();
+    stream.response_body(event("Fine. ").as_bytes(), false).unwrap();
+    stream
+}
+
+/// The error leaves with its callback, and the stream is reset with a tick, once.
+#[test]
+fn a_stream_that_is_ended_is_reset_behind_its_last_bytes() {
+    let vm = Vm::start(&weir(), "guard", GUARD.as_bytes()).unwrap();
+    let (open, ended, another) = (begun(&vm), begun(&vm), begun(&vm));
+    assert_eq!(vm.tick_period(), None);
+    for stream in [&ended, &another] {
+        stream.response_body(event("It is 123-45-6789. ").as_bytes(), false).unwrap();
+        let body = String::from_utf8(stream.outcome().response.body()).unwrap();
+        assert!(body.contains("guardrail_intervention") && !body.contains("123"), "{body}");
+        assert!(!stream.outcome().reset, "the last bytes leave first");
+    }
+    assert!(vm.tick_period().is_some());
+    // What still comes is dropped; who ends by itself needs no reset.
+    ended.response_body(event("And so on. ").as_bytes(), false).unwrap();
+    another.response_body(event("And so on. ").as_bytes(), true).unwrap();
+    vm.tick().unwrap();
+    assert_eq!(vm.tick_period(), None);
+    assert!(ended.outcome().reset && !another.outcome().reset && !open.outcome().reset);
+    for stream in [&ended, &another] {
+        assert!(!String::from_utf8(stream.outcome().response.body()).unwrap().contains("so on"));
+    }
+    assert_eq!(vm.failed_hostcalls(), []);
+}
+
 /// Envoy keeps the listener or cluster it has, and logs what the module says.
 #[test]
 fn a_configuration_with_a_fault_is_refused_with_the_reason() {
@@ -139,7 +183,7 @@ fn a_configuration_with_a_fault_is_refused_with_the_reason() {
         (
             "lmm",
             "{}",
-            "`root_id` is `lmm`, but weir's filters are `llm`, `guard`, `limit`, `provider`, `usage`",
+            "`root_id` is `lmm`, but weir's filters are `llm`, `api-keys`, `guard`, `limit`, `order`, `provider`, `usage`",
         ),
     ] {
         match Vm::start(&weir, root_id, configuration.as_bytes()).err() {

@@ -14,10 +14,11 @@ fn filters(case: &Case) -> VmSubject {
     let built = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../dist/weir.wasm");
     let weir = Module::load(std::env::var_os("WEIR_WASM").map_or(built, PathBuf::from))
         .unwrap_or_else(|error| panic!("{error}: run `make build`"));
-    VmSubject::new(&weir, "llm", case.llm.as_bytes(), Role::Downstream)
-        .unwrap()
-        .with_upstream(&weir, "provider", case.provider.as_bytes())
-        .unwrap()
+    let mut filters = VmSubject::new(&weir, "llm", case.llm.as_bytes(), Role::Downstream).unwrap();
+    if let Some(api_keys) = case.api_keys {
+        filters = filters.with_downstream(&weir, "api-keys", api_keys.as_bytes()).unwrap();
+    }
+    filters.with_upstream(&weir, "provider", case.provider.as_bytes()).unwrap()
 }
 
 /// Whole exchange between an OpenAI client and an Anthropic provider.

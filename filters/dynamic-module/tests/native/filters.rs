@@ -78,6 +78,29 @@ fn usage_counts_a_stream_and_holds_nothing_back() {
     assert_eq!(envoy.exchange(&script, &splits).response.chunks.len(), 2);
 }
 
+/// What a guard on a cluster has ended, the downstream filter ends towards the client.
+#[test]
+fn llm_ends_what_filters_of_the_cluster_have_ended() {
+    let guard = r#"{"response": [{"name": "pii", "check": {"kind": "text", "action": "reject", "builtins": ["ssn"]}}]}"#;
+    let event = |text: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n"
+        )
+    };
+    let (first, bad) = (event("All is well. "), event("It is 123-45-6789. "));
+    let rest = event("And so on. ").repeat(50);
+    let script = Script::event_stream("/v1/chat/completions", CHAT, format!("{first}{bad}{rest}"));
+    let mut envoy = filter("llm", "").with_upstream("guard", guard).unwrap();
+    let at = first.len() + bad.len();
+    let splits = Splits { response: vec![first.len(), at, at + 100], ..Splits::whole() };
+    let outcome = envoy.exchange(&script, &splits);
+    let body = String::from_utf8(outcome.response.body()).unwrap();
+    assert!(body.starts_with(&first) && body.contains("guardrail_intervention"), "{body}");
+    assert!(!body.contains("123") && !body.contains("And so on"), "{body}");
+    assert!(outcome.response.ended && !outcome.reset);
+    assert!(record(&outcome).contains(r#""outcome":"refused""#), "{}", record(&outcome));
+}
+
 #[test]
 fn the_provider_filter_finds_what_the_llm_filter_published() {
     let downstream = filter("llm", "").exchange(&chat(), &Splits::whole());

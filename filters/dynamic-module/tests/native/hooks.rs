@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::fake_envoy::{FakeEnvoy, take_log};
 use filter_core::{
     Attribute, BodyFlow, BodyMode, CallAnswer, Callout, Direction, HeaderMap, HeadersFlow, Host, Level,
-    LocalReply, Overflow,
+    LocalReply, OVER_STATE, Overflow,
 };
 use testkit::{Expected, Headers, LogLevel, Outcome, Script, Splits, Subject, check_every_split};
 use weir::drive::Phases;
@@ -215,6 +215,40 @@ fn bytes_may_be_added_before_trailers() {
     assert!(outcome.request.trailers.is_some() && outcome.response.trailers.is_some());
 }
 
+/// Ends the response with the chunk that holds an `s`.
+fn ending(on_cluster: bool) -> Plan {
+    let on_listener: fn(&[u8], bool) -> BodyFlow = |body, _| match body.contains(&b's') {
+        true => BodyFlow::End { last: b"!".to_vec(), on_cluster: false },
+        false => BodyFlow::Keep,
+    };
+    let on_a_cluster: fn(&[u8], bool) -> BodyFlow = |body, _| match body.contains(&b's') {
+        true => BodyFlow::End { last: b"!".to_vec(), on_cluster: true },
+        false => BodyFlow::Keep,
+    };
+    Plan::chunks(if on_cluster { on_a_cluster } else { on_listener })
+}
+
+#[test]
+fn a_response_can_be_ended_early() {
+    for on_cluster in [false, true] {
+        // "the re", "spo", "nse"
+        let splits = Splits { response: vec![6, 9], ..Splits::whole() };
+        for script in [script(), with_trailers()] {
+            let outcome = envoy(Plan::default(), ending(on_cluster)).exchange(&script, &splits);
+            assert_eq!(outcome.response.body(), b"the re!");
+            assert!(outcome.response.ended && !outcome.reset);
+            // On a cluster it goes on to its own end.
+            assert_eq!(outcome.response.trailers.is_some(), on_cluster && script.response.trailers.is_some());
+            assert!(outcome.filter_state.contains_key(OVER_STATE));
+        }
+        // With its last chunk there is nothing to be ended.
+        let splits = Splits { response: vec![6], ..Splits::whole() };
+        let outcome = envoy(Plan::default(), ending(on_cluster)).exchange(&script(), &splits);
+        assert_eq!(outcome.response.body(), b"the re!");
+        assert!(outcome.response.ended && outcome.filter_state.is_empty());
+    }
+}
+
 #[test]
 fn a_body_as_large_as_the_limit_is_held() {
     let size = 3 * 1024 * 1024;
@@ -335,7 +369,8 @@ fn refuses_configurations_with_the_reason() {
     let refused = |name: &str, json: &str| FakeEnvoy::with_filter(name, json).err().unwrap();
     let unknown = refused("lmm", "{}");
     assert!(
-        unknown.contains("no filter `lmm`") && unknown.contains("llm, guard, limit, provider, usage"),
+        unknown.contains("no filter `lmm`")
+            && unknown.contains("llm, api-keys, guard, limit, order, provider, usage"),
         "{unknown}"
     );
     assert!(refused("provider", "").contains("missing field `name`"));
@@ -356,7 +391,10 @@ impl Phases for Probe {
         assert_eq!(host.header(HeaderMap::Request, ":method").as_deref(), Some("POST"));
         assert_eq!(host.header(HeaderMap::Request, "x-none"), None);
         assert_eq!(host.header(HeaderMap::Request, "x-binary"), None);
+        assert_eq!(host.header_values(HeaderMap::Request, "x-binary"), [b"\xff", b"2"]);
+        assert_eq!(host.header_values(HeaderMap::Request, "x-none"), [b""; 0]);
         assert_eq!(host.header(HeaderMap::Response, ":status"), None);
+        assert_eq!(host.attribute(Attribute::Jwt).as_deref(), Some("{}"));
         assert_eq!(host.attribute(Attribute::RouteDefaultEndpoint).as_deref(), Some("openai_chat"));
         host.set_header(HeaderMap::Request, ":path", "/new");
         host.set_header(HeaderMap::Request, "x-empty", "");
@@ -398,8 +436,10 @@ fn the_host_reads_and_edits_the_stream() {
             &["xds", "route_metadata", "filter_metadata", "weir", "default_endpoint"],
             "openai_chat",
         )
-        .with_property(&["before"], "earlier filter");
+        .with_property(&["before"], "earlier filter")
+        .with_property(&[filter_config::JWT_STATE], "{}");
     script.request.headers.add("x-binary", b"\xff".to_vec());
+    script.request.headers.add("x-binary", "2");
     let envoy = FakeEnvoy::with_configuration(Configuration::new(|| Box::new(Probe)).into_raw());
     let outcome = run(envoy, &script);
     outcome.passed_through().unwrap();

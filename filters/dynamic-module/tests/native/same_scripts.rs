@@ -11,11 +11,11 @@ fn the_hooks_do_what_every_build_does() {
     for case in scripts::cases() {
         // Bodies in one piece, and in pieces that no event fits in.
         for (piece, density) in [(usize::MAX, Density::FULL), (7, Density::SAMPLED)] {
-            let mut envoy = FakeEnvoy::with_filter("llm", case.llm)
-                .unwrap()
-                .with_upstream("provider", &case.provider)
-                .unwrap()
-                .in_pieces_of(piece);
+            let mut envoy = FakeEnvoy::with_filter("llm", case.llm).unwrap();
+            if let Some(api_keys) = case.api_keys {
+                envoy = envoy.with_upstream("api-keys", api_keys).unwrap();
+            }
+            let mut envoy = envoy.with_upstream("provider", &case.provider).unwrap().in_pieces_of(piece);
             if let Err(error) = case.check(&mut envoy, &density) {
                 failures.push(format!("{}: {error}", case.name));
             }

@@ -12,11 +12,11 @@ use super::plan::{Compiled, GuardPlan};
 use super::reject::Refusal;
 use super::stream::{GuardedStream, Stopped};
 use super::verdict::{Found, Outcome};
-use super::{Called, GuardExchange, REFUSED, REPLY_STATE, Work};
+use super::{Called, GuardExchange, HELD_STATE, REFUSED, REPLY_STATE, Work};
 use crate::error_form::ErrorForm;
 use crate::provider::{is_json, stream_framing};
 use crate::{
-    BodyFlow, BodyMode, Direction, HeaderMap, HeadersFlow, Host, Level, Overflow, endpoints, failover,
+    BodyFlow, BodyMode, Direction, HeaderMap, HeadersFlow, Host, Level, Overflow, endpoints, failover, record,
 };
 
 /// What is being done with the answer.
@@ -28,8 +28,8 @@ pub(super) enum Answer {
     Whole(Option<Kind>),
     /// It passes event by event.
     Stream(Box<GuardedStream>, Vec<bool>),
-    /// It was cut off.
-    Over,
+    /// It was ended here: how that stands in the record, and why.
+    Over(record::Outcome, String),
 }
 
 impl GuardExchange {
@@ -63,6 +63,9 @@ impl GuardExchange {
         } else {
             None
         };
+        if matches!(kind, Some(Kind::Stream(_) | Kind::Array)) {
+            host.publish(HELD_STATE, b"1");
+        }
         self.answer = Answer::Whole(kind);
         HeadersFlow::Continue(BodyMode::Whole { limit: self.plan.max_response })
     }
@@ -70,8 +73,10 @@ impl GuardExchange {
     pub(crate) fn response_body(&mut self, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow {
         match std::mem::replace(&mut self.answer, Answer::Untouched) {
             Answer::Untouched => BodyFlow::Keep,
-            Answer::Over => {
-                self.answer = Answer::Over;
+            Answer::Over(outcome, why) => {
+                // What still comes has been recorded before this filter saw it, as if the answer went on.
+                conclude(host, outcome, &why);
+                self.answer = Answer::Over(outcome, why);
                 BodyFlow::Replace(Vec::new())
             }
             Answer::Whole(kind) => self.whole_answer(host, kind, body),
@@ -142,25 +147,33 @@ impl GuardExchange {
                 self.note(host, rule, Direction::Response, found);
             }
         }
-        let refusal = match result {
+        let (outcome, refusal) = match result {
             Ok(()) => {
                 self.answer = Answer::Stream(stream, noted);
                 return BodyFlow::Replace(out);
             }
             Err(Stopped::Rejected(rule)) => match plan.response.get(rule) {
-                Some(rule) => Refusal::rejected(&rule.rejection, None, None),
-                None => Refusal::unavailable("response"),
+                Some(rule) => (record::Outcome::Refused, Refusal::rejected(&rule.rejection, None, None)),
+                None => (record::Outcome::Refused, Refusal::unavailable("response")),
             },
             Err(Stopped::Unreadable(why)) => match self.unreadable(host, &why, &plan) {
-                Some(refusal) => refusal,
-                None => Refusal::of(Error::upstream("the stream is broken").to_api_error()),
+                Some(refusal) => (record::Outcome::Refused, refusal),
+                None => {
+                    let error = Error::upstream("the stream is broken").to_api_error();
+                    (record::Outcome::Failed, Refusal::of(error))
+                }
             },
         };
-        self.answer = Answer::Over;
+        let why = refusal.error.code.clone().unwrap_or_default();
+        conclude(host, outcome, &why);
+        self.answer = Answer::Over(outcome, why);
         if let Some(called) = self.called {
             cut_off(called.endpoint, stream.sent(), refusal.error, &mut out);
         }
-        BodyFlow::Replace(out)
+        if end {
+            return BodyFlow::Replace(out);
+        }
+        BodyFlow::End { last: out, on_cluster: self.called.is_some_and(|called| called.on_cluster) }
     }
 
     /// An answer cannot be read: why it may not pass, or `None` when all guards allow it.
@@ -177,6 +190,7 @@ impl GuardExchange {
     pub(super) fn refuse_answer(&mut self, host: &mut dyn Host, refusal: &Refusal) -> Vec<u8> {
         let form = self.called.map_or(ErrorForm::of(Endpoint::OpenaiChat), |called| called.form);
         let answer = refusal.answer(form);
+        record::refuse(host, refusal.error.code.as_deref().unwrap_or_default());
         if self.called.is_some_and(|called| called.on_cluster) {
             // Another provider's answer would not be less of a refusal.
             failover::set_status(host, REFUSED, answer.status);
@@ -191,6 +205,14 @@ impl GuardExchange {
         host.set_header(HeaderMap::Response, "content-length", &answer.body.len().to_string());
         answer.body
     }
+}
+
+/// Puts into the record of a request, if there is one, how its answer was ended here.
+fn conclude(host: &mut dyn Host, outcome: record::Outcome, why: &str) {
+    record::edit(host, |record| {
+        record.outcome = outcome;
+        record.error = Some(why.to_owned().into());
+    });
 }
 
 /// Ends a stream of which `sent` events have left with an error.

@@ -4,7 +4,7 @@ use filter_config::Endpoint;
 use framing::{aws_event_stream, sse};
 use llm_dialects::dialect::Framing;
 use serde_json::value::RawValue;
-use text_views::{EventReader, Views};
+use text_views::{ChangedReasoning, EventReader, Views};
 
 use super::texts::Texts;
 
@@ -78,6 +78,8 @@ pub(super) fn write(
     texts: &Texts,
 ) -> Result<Vec<u8>, Unreadable> {
     let mut next = 0;
+    // Of a stream; a whole body marks its own signatures.
+    let mut changed = ChangedReasoning::default();
     let mut renew = |mut views: Views<'_>| -> Result<Vec<u8>, Unreadable> {
         for index in 0..views.slots().len() {
             if let Some(text) = texts.get(next) {
@@ -85,6 +87,7 @@ pub(super) fn write(
             }
             next += 1;
         }
+        views.mark_signatures(&mut changed);
         // What an event repeats may be of a text that was replaced in another.
         if views.changed() || texts.changed() {
             views.drop_echoes();

@@ -29,9 +29,9 @@ use self::texts::Texts;
 use self::verdict::{Found, Outcome, Verdicts};
 use crate::error_form::ErrorForm;
 use crate::handoff::{Handoff, too_large};
-use crate::record::{self, RECORD_STATE, Record};
 use crate::{
     Attribute, BodyFlow, BodyMode, CallAnswer, Direction, HeaderMap, HeadersFlow, Host, Level, LocalReply,
+    record,
 };
 
 /// Whether the error on its way to the client is a guard's, to be left as it is.
@@ -39,6 +39,14 @@ pub(crate) fn has_answered(host: &dyn Host) -> bool {
     host.attribute(Attribute::ResponseCodeDetails).is_some_and(|details| details == DETAILS)
         || host.state(REPLY_STATE).is_some()
 }
+
+/// Whether a guard holds the streamed answer until it is complete: ending it early would lose it.
+pub(crate) fn holds_stream(host: &dyn Host) -> bool {
+    host.state(HELD_STATE).is_some()
+}
+
+/// State key that says that a guard holds a streamed answer until it is complete.
+const HELD_STATE: &str = "weir.guard.held";
 
 /// State key that says that an answer was refused by a guard.
 const REPLY_STATE: &str = "weir.guard.reply";
@@ -362,13 +370,7 @@ impl GuardExchange {
     }
 
     fn refuse_request(&mut self, host: &mut dyn Host, refusal: &Refusal) -> LocalReply {
-        if let Some(json) = host.state(RECORD_STATE)
-            && let Ok(mut record) = serde_json::from_slice::<Record<'_>>(&json)
-        {
-            record.outcome = record::Outcome::Refused;
-            record.error = Some(refusal.error.code.clone().unwrap_or_default().into());
-            host.publish(RECORD_STATE, &record.to_json());
-        }
+        record::refuse(host, refusal.error.code.as_deref().unwrap_or_default());
         self.called.map_or_else(
             || refusal.answer(ErrorForm::of(Endpoint::OpenaiChat)),
             |called| refusal.answer(called.form),

@@ -2,16 +2,15 @@
 
 use std::borrow::Cow;
 
-use expressions::{Context, Expression};
 use filter_config::{Callout as Way, Check, HeaderMatch, ValueMatch};
 use guard_services::{
     Asked, Call, Message, Verdict, bedrock_guardrails, model_armor, openai_moderation, webhook,
 };
 use regex::Regex;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::texts;
-use crate::virtual_model::named_headers;
+use crate::request_view::{RequestExpression, RequestView};
 use crate::{CallAnswer, Callout, Direction, HeaderMap, Host};
 
 /// A guard that asks a service.
@@ -48,8 +47,7 @@ enum Matcher {
 #[derive(Debug)]
 struct Header {
     name: String,
-    expression: Expression,
-    looks_at: Vec<String>,
+    expression: RequestExpression,
 }
 
 /// A question, and what is to be remembered for its answer.
@@ -184,29 +182,14 @@ impl Forward {
 
 impl Header {
     fn compile((name, expression): (&String, &String)) -> Result<Self, String> {
-        let compiled =
-            Expression::compile(expression).map_err(|error| format!("headers: {name}: {error}"))?;
-        Ok(Self {
-            name: name.to_ascii_lowercase(),
-            expression: compiled,
-            looks_at: named_headers(expression),
-        })
+        let expression =
+            RequestExpression::compile(expression).map_err(|error| format!("headers: {name}: {error}"))?;
+        Ok(Self { name: name.to_ascii_lowercase(), expression })
     }
 
     /// Its value; `None` when the expression fails.
     fn evaluate(&self, host: &dyn Host) -> Option<String> {
-        let header = |name: &str| host.header(HeaderMap::Request, name);
-        let headers: Map<String, Value> =
-            self.looks_at.iter().filter_map(|name| Some((name.clone(), header(name)?.into()))).collect();
-        let mut context = Context::new();
-        let request = json!({
-            "headers": headers,
-            "path": header(":path"),
-            "method": header(":method"),
-            "host": header(":authority"),
-        });
-        context.bind("request", request);
-        match self.expression.evaluate(&context).ok()? {
+        match self.expression.evaluate(host, &RequestView::default()).ok()? {
             Value::String(text) => Some(text),
             value @ (Value::Number(_) | Value::Bool(_)) => Some(value.to_string()),
             Value::Null | Value::Array(_) | Value::Object(_) => None,

@@ -11,7 +11,7 @@ use filter_config::{Endpoint, Scope};
 use framing::{aws_event_stream, sse};
 use llm_dialects::dialect::Framing;
 use prompt_guard::{Chain, Piece, Vault};
-use text_views::{EventReader, Slot, Thread, Views};
+use text_views::{ChangedReasoning, EventReader, Slot, Thread, Views};
 
 use super::document::{Event, Unreadable};
 use super::plan::GuardPlan;
@@ -44,6 +44,8 @@ struct Work {
     said: BTreeMap<(Thread, u32), String>,
     /// The dialect has such events.
     repeats: bool,
+    /// Reasoning that has left with another text, for signatures over it.
+    changed: ChangedReasoning,
     /// How often each rule has matched in threads that are over.
     finished_matches: Vec<u64>,
     /// Events that have left.
@@ -120,6 +122,7 @@ impl GuardedStream {
             next: 0,
             said: BTreeMap::new(),
             repeats: endpoint == Endpoint::OpenaiResponses,
+            changed: ChangedReasoning::default(),
             finished_matches: Vec::new(),
             sent: 0,
         };
@@ -300,6 +303,7 @@ impl Work {
             };
             views.replace(index, &text)?;
         }
+        views.mark_signatures(&mut self.changed);
         if plan.changes_answers && !views.slots().is_empty() {
             views.drop_echoes();
         }

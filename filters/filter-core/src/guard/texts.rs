@@ -120,11 +120,10 @@ impl Texts {
         thread: Thread,
         vault: &mut Vault,
     ) -> Result<u64, Rejected> {
-        let members: Vec<usize> = (0..)
-            .zip(&self.0)
-            .filter(|(_, text)| text.thread == thread && !text.snapshot)
-            .map(|(index, _)| index)
-            .collect();
+        // An empty text opens a block in streams; clients look for what is said behind it.
+        let says = |text: &Text| text.thread == thread && !text.snapshot && !text.text.is_empty();
+        let members: Vec<usize> =
+            (0..).zip(&self.0).filter(|(_, text)| says(text)).map(|(index, _)| index).collect();
         let Some(first) = members.first().and_then(|first| self.0.get(*first)) else { return Ok(0) };
         let mut chain = start(form(first.form));
         let mut pieces = Vec::new();

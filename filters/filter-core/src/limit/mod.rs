@@ -19,11 +19,12 @@ use serde_json::{Value, json};
 use self::amounts::{Expected, Fit, Used};
 use self::bucket::{Shape, Standing};
 pub(crate) use self::plan::LimitPlan;
-use self::plan::{Asking, Bucket, Descriptor, Policy};
+use self::plan::{Bucket, Descriptor, Policy};
 use self::told::{DETAILS, Shown, refuse};
 use crate::handoff::Handoff;
 use crate::metrics::{Labels, Metric};
-use crate::record::{RECORD_STATE, Record};
+use crate::record::{self, RECORD_STATE, Record};
+use crate::request_view::AskedModel;
 use crate::{Attribute, BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, LocalReply, Overflow, endpoints};
 
 /// Most hits one call may count: Envoy 1.40 leaves out descriptors with more.
@@ -76,11 +77,12 @@ impl LimitExchange {
         let names = host.attribute(Attribute::RouteLimits);
         let names = names.and_then(|names| serde_json::from_str::<Vec<String>>(&names).ok());
         let handoff = Handoff::read(host);
-        let asking = handoff
-            .as_ref()
-            .map_or(Asking::default(), |handoff| Asking { model: &handoff.model, stream: handoff.stream });
+        let asking = handoff.as_ref().map_or(AskedModel::default(), |handoff| AskedModel {
+            model: &handoff.model,
+            stream: handoff.stream,
+        });
         let plan = Arc::clone(&self.plan);
-        let policies = plan.select(names, host, &asking);
+        let policies = plan.select(names, host, asking);
         if policies.is_empty() {
             return HeadersFlow::Continue(BodyMode::Skip);
         }
@@ -128,7 +130,7 @@ impl LimitExchange {
                 ));
             }
         }
-        self.ask_service(host, &policies, expected, model, &asking);
+        self.ask_service(host, &policies, expected, model, asking);
         cap_output(host, &policies, expected, cap);
         HeadersFlow::Continue(BodyMode::Skip)
     }
@@ -234,7 +236,7 @@ impl LimitExchange {
         policies: &[&Policy],
         expected: Expected,
         model: Option<&Model>,
-        asking: &Asking<'_>,
+        asking: AskedModel<'_>,
     ) {
         for policy in policies {
             for descriptor in &policy.descriptors {
@@ -312,10 +314,7 @@ fn cap_output(host: &mut dyn Host, policies: &[&Policy], expected: Expected, loc
     let global = policies.iter().filter(counts).map(|policy| expected.output_cap(&policy.reserve));
     let cap = global.chain(local).min();
     let Some(cap) = cap.filter(|_| expected.generates) else { return };
-    let Some(json) = host.state(RECORD_STATE) else { return };
-    let Ok(mut record) = serde_json::from_slice::<Record<'_>>(&json) else { return };
-    record.traits.output_cap = Some(cap);
-    host.publish(RECORD_STATE, &record.to_json());
+    record::edit(host, |record| record.traits.output_cap = Some(cap));
 }
 
 /// A finished request as cost expressions see it, with the field names of agentgateway.

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use expressions::{Context, Expression};
+use expressions::Context;
 use filter_config::{Error, Limit, Reserve, Unit};
 use price_catalogue::Catalogue;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::bucket::Shape;
-use crate::virtual_model::named_headers;
-use crate::{HeaderMap, Host};
+use crate::Host;
+use crate::request_view::{AskedModel, RequestExpression, RequestView};
 
 /// Compiled configuration of the filter.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct LimitPlan {
 /// Limits that belong together.
 #[derive(Debug)]
 pub(super) struct Policy {
-    when: Option<Condition>,
+    when: Option<RequestExpression>,
     pub(super) local: Vec<Bucket>,
     pub(super) descriptors: Vec<Arc<Descriptor>>,
     pub(super) reserve: Reserve,
@@ -43,22 +43,8 @@ pub(super) struct Descriptor {
     /// What its filter state begins with.
     pub(super) state: String,
     pub(super) unit: Unit,
-    entries: Vec<Condition>,
-    cost: Option<Condition>,
-}
-
-/// An expression over a request.
-#[derive(Debug)]
-struct Condition {
-    expression: Expression,
-    headers: Vec<String>,
-}
-
-/// What expressions see of a request.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Asking<'a> {
-    pub(super) model: &'a str,
-    pub(super) stream: bool,
+    entries: Vec<RequestExpression>,
+    cost: Option<RequestExpression>,
 }
 
 impl LimitPlan {
@@ -73,7 +59,7 @@ impl LimitPlan {
         for (name, policy) in config.policies {
             let field = |field: &str| format!("policies[{name:?}].{field}");
             let compile = |place: String, text: &str| {
-                Condition::compile(text).map_err(|message| invalid(field(&place), message))
+                RequestExpression::compile(text).map_err(|message| invalid(field(&place), message))
             };
             let when = policy.when.as_deref().map(|when| compile("when".to_owned(), when)).transpose()?;
             let local = policy.local.iter().map(|local| Bucket {
@@ -116,51 +102,35 @@ impl LimitPlan {
         &self,
         names: Option<Vec<String>>,
         host: &dyn Host,
-        asking: &Asking<'_>,
+        asking: AskedModel<'_>,
     ) -> Vec<&Policy> {
         let names = names.as_ref().unwrap_or(&self.defaults);
+        let view = view(asking);
         names
             .iter()
             .filter_map(|name| self.policies.get(name))
-            .filter(|policy| policy.when.as_ref().is_none_or(|when| when.holds(host, asking)))
+            .filter(|policy| policy.when.as_ref().is_none_or(|when| holds(when, host, &view)))
             .collect()
     }
 }
 
-impl Condition {
-    fn compile(text: &str) -> Result<Self, String> {
-        let expression = Expression::compile(text).map_err(|error| error.to_string())?;
-        Ok(Self { expression, headers: named_headers(text) })
-    }
+/// A request as the expressions of limits see it.
+fn view(asking: AskedModel<'_>) -> RequestView<'_> {
+    RequestView { llm: Some(asking), body: None }
+}
 
-    fn evaluate(&self, host: &dyn Host, asking: &Asking<'_>) -> Result<Value, expressions::Error> {
-        let header = |name: &str| host.header(HeaderMap::Request, name);
-        let headers: Map<String, Value> =
-            self.headers.iter().filter_map(|name| Some((name.clone(), header(name)?.into()))).collect();
-        let mut context = Context::new();
-        let request = json!({
-            "headers": headers,
-            "path": header(":path"),
-            "method": header(":method"),
-            "host": header(":authority"),
-        });
-        context.bind("request", request);
-        context.bind("llm", json!({"requestModel": asking.model, "streaming": asking.stream}));
-        self.expression.evaluate(&context)
-    }
-
-    /// No error may lift a limit.
-    fn holds(&self, host: &dyn Host, asking: &Asking<'_>) -> bool {
-        !matches!(self.evaluate(host, asking), Ok(Value::Bool(false)))
-    }
+/// No error may lift a limit.
+fn holds(when: &RequestExpression, host: &dyn Host, view: &RequestView<'_>) -> bool {
+    !matches!(when.evaluate(host, view), Ok(Value::Bool(false)))
 }
 
 impl Descriptor {
     /// The values of its entries; `None` when one of them fails.
-    pub(super) fn values(&self, host: &dyn Host, asking: &Asking<'_>) -> Option<Vec<String>> {
+    pub(super) fn values(&self, host: &dyn Host, asking: AskedModel<'_>) -> Option<Vec<String>> {
+        let view = view(asking);
         self.entries
             .iter()
-            .map(|entry| match entry.evaluate(host, asking).ok()? {
+            .map(|entry| match entry.evaluate(host, &view).ok()? {
                 Value::String(text) => Some(text),
                 value @ (Value::Number(_) | Value::Bool(_)) => Some(value.to_string()),
                 Value::Null | Value::Array(_) | Value::Object(_) => None,
@@ -169,8 +139,9 @@ impl Descriptor {
     }
 
     /// How many requests this one counts for: one, unless its own expression says otherwise.
-    pub(super) fn requests(&self, host: &dyn Host, asking: &Asking<'_>) -> u64 {
-        let cost = self.cost.as_ref().and_then(|cost| amount(&cost.evaluate(host, asking).ok()?));
+    pub(super) fn requests(&self, host: &dyn Host, asking: AskedModel<'_>) -> u64 {
+        let view = view(asking);
+        let cost = self.cost.as_ref().and_then(|cost| amount(&cost.evaluate(host, &view).ok()?));
         cost.unwrap_or(1)
     }
 
@@ -178,7 +149,7 @@ impl Descriptor {
     pub(super) fn cost(&self, llm: &Value) -> Option<u64> {
         let mut context = Context::new();
         context.lend("llm", llm);
-        amount(&self.cost.as_ref()?.expression.evaluate(&context).ok()?)
+        amount(&self.cost.as_ref()?.evaluate_over(&context).ok()?)
     }
 }
 

@@ -6,8 +6,7 @@ use llm_dialects::hub::{ApiError, ErrorKind};
 use super::bucket::Standing;
 use crate::handoff::Handoff;
 use crate::llm::error_reply;
-use crate::record::{Outcome, RECORD_STATE, Record};
-use crate::{HeaderMap, Host, LocalReply};
+use crate::{HeaderMap, Host, LocalReply, record};
 
 /// Response code details of refusals.
 pub(super) const DETAILS: &str = "weir_rate_limited";
@@ -63,13 +62,7 @@ pub(super) fn refuse(host: &mut dyn Host, handoff: Option<&Handoff>, unit: Unit,
                 param: None,
                 message,
             };
-            if let Some(json) = host.state(RECORD_STATE)
-                && let Ok(mut record) = serde_json::from_slice::<Record<'_>>(&json)
-            {
-                record.outcome = Outcome::Refused;
-                record.error = Some("rate_limit_exceeded".into());
-                host.publish(RECORD_STATE, &record.to_json());
-            }
+            record::refuse(host, "rate_limit_exceeded");
             error_reply(handoff.error_form(), &error, DETAILS)
         }
         None => LocalReply {

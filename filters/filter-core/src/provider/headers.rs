@@ -104,11 +104,15 @@ fn set_credential(host: &mut dyn Host, credential: &Credential) {
     if !credential.is_clients() {
         return;
     }
-    let Some(kept) = handoff::kept_credential(host) else { return };
+    let kept = match credential {
+        Credential::Client { tokens: false, .. } => handoff::kept_key(host),
+        _ => handoff::kept_credential(host),
+    };
+    let Some(kept) = kept else { return };
     let (name, value) = match credential {
         Credential::Injected => return,
         Credential::ClientIn { header, prefix } => (header.as_str(), format!("{prefix}{kept}")),
-        Credential::Client { header } => match header {
+        Credential::Client { header, .. } => match header {
             CredentialHeader::XApiKey if !kept.starts_with(OAUTH_TOKEN_PREFIX) => ("x-api-key", kept),
             CredentialHeader::ApiKey if !kept.starts_with(JWT_PREFIX) => ("api-key", kept),
             CredentialHeader::XGoogApiKey if !kept.starts_with(GOOGLE_TOKEN_PREFIX) => {

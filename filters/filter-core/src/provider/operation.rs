@@ -333,24 +333,38 @@ impl Attempt {
                 translated(rerank::encode_request(*provider, &request, &model)?)
             }
             Operation::CountTokens { client, provider } => {
-                let counted = count_tokens::open(*client, body)?;
-                let mut request = counted.request()?;
-                request.model = Cow::Borrowed(&self.model);
-                translated(count_tokens::encode_request(*provider, &mut request)?)
+                let (client, provider) = (*client, *provider);
+                translated(self.translate_count(client, provider, body)?)
             }
             Operation::CountHere(format) => {
                 let counted = count_tokens::open(*format, body)?;
                 let tokens = tokens::of_request(&self.model, &counted.request()?);
                 Ok(Sent::Answer(count_tokens::encode_response(*format, tokens)))
             }
-            Operation::Same => match endpoints::dialect(self.upstream) {
-                Some(dialect) if self.handoff.traits.foreign_signature => {
-                    // Signatures another provider made are dropped by the codec; the rest of the body is written anew.
-                    self.translate_chat(dialect, dialect, format, body)
+            // Signatures the provider would refuse are dropped by the codec; the rest of the body is written anew.
+            Operation::Same if self.handoff.traits.foreign_signature => {
+                if let Some(dialect) = endpoints::dialect(self.upstream) {
+                    return self.translate_chat(dialect, dialect, format, body);
                 }
-                _ => self.edit(format, body, content_type),
-            },
+                match count_format(self.upstream, &self.handoff.path) {
+                    Some(counted) => translated(vary(format, self.translate_count(counted, counted, body)?)?),
+                    None => self.edit(format, body, content_type),
+                }
+            }
+            Operation::Same => self.edit(format, body, content_type),
         }
+    }
+
+    fn translate_count(
+        &self,
+        client: count_tokens::Format,
+        provider: count_tokens::Format,
+        body: &[u8],
+    ) -> Result<Vec<u8>, Error> {
+        let counted = count_tokens::open(client, body)?;
+        let mut request = counted.request()?;
+        request.model = Cow::Borrowed(&self.model);
+        count_tokens::encode_request(provider, &mut request)
     }
 
     fn translate_chat(

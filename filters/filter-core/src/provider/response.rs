@@ -12,7 +12,7 @@ use super::stream::{self, Stream, Translated};
 use super::{Attempt, Known, ProviderExchange};
 use crate::error_form::ErrorForm;
 use crate::record::Outcome;
-use crate::{BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, Overflow, endpoints, failover};
+use crate::{BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, Overflow, endpoints, failover, guard};
 
 /// What is being done with the provider's answer.
 #[derive(Debug)]
@@ -127,10 +127,10 @@ fn start_stream(exchange: &mut ProviderExchange, host: &mut dyn Host, framing: F
             })
         }
         _ => {
-            if attempt.takes_usage_out {
+            let capped = attempt.handoff.traits.output_cap.is_some();
+            if attempt.takes_usage_out || capped {
                 host.remove_header(HeaderMap::Response, "content-length");
             }
-            let capped = attempt.handoff.traits.output_cap.is_some();
             Stream::watched(attempt.upstream, framing, attempt.takes_usage_out, capped)
         }
     };
@@ -152,11 +152,11 @@ pub(super) fn body(exchange: &mut ProviderExchange, host: &mut dyn Host, body: &
         Answer::Stream(mut passing) => {
             let stream = &mut passing.stream;
             let known = (stream.settled(), stream.facts().usage);
-            let mut flow = stream.chunk(body, end);
             let cap = exchange.attempt.as_ref().and_then(|attempt| attempt.handoff.traits.output_cap);
-            if let Some(cap) = cap {
-                flow = stream.cut_behind(cap, flow);
-            }
+            let flow = match stream.chunk(body, end, cap) {
+                BodyFlow::End { last, .. } if guard::holds_stream(host) => BodyFlow::Replace(last),
+                flow => flow,
+            };
             if let Some(attempt) = exchange.attempt.as_mut().filter(|_| !body.is_empty()) {
                 attempt.mark_time(host);
                 passing.unpublished = true;

@@ -23,10 +23,6 @@ pub(super) struct Stream {
     state: State,
     /// The stream goes out as a JSON array.
     array: Option<JsonArray>,
-    /// How many events of a watched stream had passed before the last chunk.
-    sent: u64,
-    /// It was ended here.
-    cut: bool,
 }
 
 #[derive(Debug)]
@@ -58,8 +54,10 @@ enum State {
     Open,
     /// The provider said that the answer is complete.
     Complete,
-    /// Something went wrong; nothing more is read.
+    /// The provider reported an error, and will say no more.
     Failed(String),
+    /// Something went wrong here; nothing more is read.
+    Broken(String),
 }
 
 /// What can go wrong while an event is read.
@@ -112,13 +110,7 @@ impl Stream {
         let client = endpoints::family(endpoint);
         let watched = Watched::new(endpoint, framing);
         let watched = Box::new(if closely { watched.closely() } else { watched });
-        Self {
-            work: Work::Watch { client, watched, take_usage_out },
-            state: State::Open,
-            array: None,
-            sent: 0,
-            cut: false,
-        }
+        Self { work: Work::Watch { client, watched, take_usage_out }, state: State::Open, array: None }
     }
 
     /// A stream that is translated.
@@ -135,13 +127,7 @@ impl Stream {
             tokeniser,
             generated: tokeniser.running(),
         };
-        Self {
-            work: Work::Translate(Box::new(translation)),
-            state: State::Open,
-            array: None,
-            sent: 0,
-            cut: false,
-        }
+        Self { work: Work::Translate(Box::new(translation)), state: State::Open, array: None }
     }
 
     /// The stream as a JSON array of its events.
@@ -171,7 +157,7 @@ impl Stream {
     /// How the stream went, as soon as that is certain; always once its end has been seen.
     pub(super) fn settled(&self) -> Option<Outcome> {
         match (&self.state, &self.work) {
-            (State::Failed(_), _) => Some(Outcome::Failed),
+            (State::Failed(_) | State::Broken(_), _) => Some(Outcome::Failed),
             (State::Complete, _) => Some(Outcome::Complete),
             (State::Open, Work::Watch { watched, .. }) => watched.complete().then_some(Outcome::Complete),
             (State::Open, Work::Translate(_)) => None,
@@ -181,73 +167,91 @@ impl Stream {
     /// Why it failed, if it did.
     pub(super) fn failure(&self) -> Option<String> {
         match &self.state {
-            State::Failed(why) => Some(why.clone()),
+            State::Failed(why) | State::Broken(why) => Some(why.clone()),
             State::Open | State::Complete => None,
         }
     }
 
-    /// Takes a chunk; `end` with the last one.
-    pub(super) fn chunk(&mut self, bytes: &[u8], end: bool) -> BodyFlow {
-        if let Work::Watch { watched, .. } = &self.work {
-            self.sent = watched.events();
+    /// Takes a chunk; `end` with the last one. The stream ends when it has passed `cap` tokens of output, which is all that
+    /// was reserved for it.
+    pub(super) fn chunk(&mut self, bytes: &[u8], end: bool, cap: Option<u64>) -> BodyFlow {
+        if matches!(self.state, State::Broken(_)) {
+            if let Work::Watch { watched, .. } = &mut self.work {
+                // What is generated all the same counts.
+                watched.feed(bytes, end, |_| ());
+            }
+            return BodyFlow::Replace(Vec::new());
         }
         let flow = match &mut self.work {
             Work::Watch { client, watched, take_usage_out } => {
-                pass(*client, watched, *take_usage_out, &mut self.state, bytes, end)
+                let sent = watched.events();
+                let flow = pass(*client, watched, *take_usage_out, &mut self.state, bytes, end);
+                let open = self.state == State::Open && !watched.complete();
+                match cap.filter(|cap| open && watched.estimated_output() > with_room(*cap)) {
+                    Some(cap) => {
+                        // The chunk that went beyond is not sent.
+                        let error = too_long(cap);
+                        let out = cut_off(*client, sent, &error);
+                        self.state = State::Broken(error.message);
+                        ended(out)
+                    }
+                    None => flow,
+                }
             }
             Work::Translate(translation) => {
                 let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 2);
-                if self.state == State::Open {
-                    self.state = translation.chunk(bytes, end, &mut out);
+                let open = self.state == State::Open;
+                if open {
+                    self.state = translation.chunk(bytes, end, cap, &mut out);
                 }
-                BodyFlow::Replace(out)
+                let broke = open && matches!(self.state, State::Broken(_));
+                if broke && !end { ended(out) } else { BodyFlow::Replace(out) }
             }
         };
         match (&mut self.array, flow) {
             (Some(array), BodyFlow::Keep) => BodyFlow::Replace(array.chunk(bytes, end)),
             (Some(array), BodyFlow::Replace(out)) => BodyFlow::Replace(array.chunk(&out, end)),
+            (Some(array), BodyFlow::End { last, .. }) => ended(array.chunk(&last, true)),
             (_, flow) => flow,
         }
     }
 }
 
-impl Stream {
-    /// Ends the stream when it has passed `cap` tokens of output, which is all that was reserved for it. Providers were
-    /// told so; one that goes on nevertheless is given room for a count that differs from ours.
-    pub(super) fn cut_behind(&mut self, cap: u64, flow: BodyFlow) -> BodyFlow {
-        let most = cap.saturating_add(cap / 8).saturating_add(32);
-        if self.settled().is_some() || self.estimated_output() <= most {
-            return if self.cut { BodyFlow::Replace(Vec::new()) } else { flow };
-        }
-        self.cut = true;
-        let error = ApiError {
-            status: 429,
-            kind: ErrorKind::RateLimit,
-            code: Some("token_limit_reached".to_owned()),
-            param: None,
-            message: format!("The answer has passed the {cap} tokens that were reserved for it."),
-        };
-        let mut out = Vec::new();
-        match &mut self.work {
-            Work::Watch { client, .. } => {
-                if client.framing() == Framing::Sse {
-                    out.extend_from_slice(b"\n\n");
-                }
-                let mut encoder = client.stream_encoder(0, false);
-                // The chunk that went beyond is not sent.
-                encoder.behind(self.sent);
-                encoder.event(&StreamEvent::Error(error.clone()), &mut out);
-            }
-            Work::Translate(translation) => {
-                translation.encoder.event(&StreamEvent::Error(error.clone()), &mut out);
-            }
-        }
-        self.state = State::Failed(error.message);
-        BodyFlow::Replace(match &mut self.array {
-            Some(array) => array.chunk(&out, true),
-            None => out,
-        })
+/// What is not counted yet is one word, mostly. A longer one is counted when a chunk ends, lest it has no end.
+const LONGEST_WORD: usize = 1024;
+
+/// The most tokens of output that pass where `cap` are reserved. Providers were told of them; one that goes on nevertheless
+/// is given room for a count that differs from ours.
+fn with_room(cap: u64) -> u64 {
+    cap.saturating_add(cap / 8).saturating_add(32)
+}
+
+fn too_long(cap: u64) -> ApiError {
+    ApiError {
+        status: 429,
+        kind: ErrorKind::RateLimit,
+        code: Some("token_limit_reached".to_owned()),
+        param: None,
+        message: format!("The answer has passed the {cap} tokens that were reserved for it."),
     }
+}
+
+/// An error that ends a passing stream of which `sent` events have left, and perhaps a part of the next.
+fn cut_off(client: Dialect, sent: u64, error: &ApiError) -> Vec<u8> {
+    let mut out = Vec::new();
+    if client.framing() == Framing::Sse {
+        // The last event may lack its blank line; the error must be an event of its own.
+        out.extend_from_slice(b"\n\n");
+    }
+    let mut encoder = client.stream_encoder(0, false);
+    encoder.behind(sent);
+    encoder.event(&StreamEvent::Error(error.clone()), &mut out);
+    out
+}
+
+/// The end of a stream whose provider goes on.
+fn ended(last: Vec<u8>) -> BodyFlow {
+    BodyFlow::End { last, on_cluster: true }
 }
 
 /// Lets a chunk pass, watched.
@@ -286,13 +290,7 @@ fn pass(
     let error = cut_short(watched.broken());
     *state = State::Failed(error.message.clone());
     let mut out = if take_usage_out { rewritten } else { bytes.to_vec() };
-    if client.framing() == Framing::Sse {
-        // The last event may lack its blank line; the error must be an event of its own.
-        out.extend_from_slice(b"\n\n");
-    }
-    let mut encoder = client.stream_encoder(0, false);
-    encoder.behind(watched.events());
-    encoder.event(&StreamEvent::Error(error), &mut out);
+    out.append(&mut cut_off(client, watched.events(), &error));
     BodyFlow::Replace(out)
 }
 
@@ -303,9 +301,13 @@ fn is_usage_alone(data: &[u8]) -> bool {
 }
 
 impl Translation {
-    fn chunk(&mut self, bytes: &[u8], end: bool, out: &mut Vec<u8>) -> State {
+    fn chunk(&mut self, bytes: &[u8], end: bool, cap: Option<u64>, out: &mut Vec<u8>) -> State {
         let mut state = State::Open;
-        let Self { frames, decoder, encoder, names, model, id, facts, generated, .. } = self;
+        let Self { frames, decoder, encoder, names, model, id, facts, tokeniser, generated } = self;
+        let beyond = |tokens: usize| {
+            let tokens = u64::try_from(tokeniser.scale(tokens)).unwrap_or(u64::MAX);
+            cap.filter(|cap| tokens > with_room(*cap)).map(too_long)
+        };
         let mut sink = |mut event: StreamEvent<'_>| {
             // Whatever a provider sends behind its own end is not for the client.
             if state != State::Open {
@@ -333,7 +335,14 @@ impl Translation {
                     delta:
                         Delta::Text(text) | Delta::Refusal(text) | Delta::Thinking(text) | Delta::Arguments(text),
                     ..
-                } => generated.push(text),
+                } => {
+                    generated.push(text);
+                    if let Some(error) = beyond(generated.decided()) {
+                        encoder.event(&StreamEvent::Error(error.clone()), out);
+                        state = State::Broken(error.message);
+                        return;
+                    }
+                }
                 _ => {}
             }
             if !names.is_empty() {
@@ -351,12 +360,16 @@ impl Translation {
         if result.is_ok() && end {
             result = decoder.finish(&mut sink).map_err(StreamError::from);
         }
-        if let Err(error) = result
+        let error = match result {
+            Ok(()) if generated.held_bytes() > LONGEST_WORD => beyond(generated.total()),
+            Ok(()) => None,
+            Err(error) => Some(error.to_api_error()),
+        };
+        if let Some(error) = error
             && state == State::Open
         {
-            let error = error.to_api_error();
             encoder.event(&StreamEvent::Error(error.clone()), out);
-            state = State::Failed(error.message);
+            state = State::Broken(error.message);
         }
         state
     }

@@ -195,3 +195,18 @@ fn large_answers() {
         }
     }
 }
+
+#[test]
+fn tokens_that_envoy_refuses_are_told_of_as_such() {
+    for (status, why) in [("401", "Jwt_is_expired"), ("403", "Audiences_in_Jwt_are_not_allowed")] {
+        let headers = [(":status", status), ("content-type", "text/plain")];
+        let details = format!("jwt_authn_access_denied{{{why}}}");
+        let gateway = Gateway::new("{}", &provider(OPENAI));
+        let run = gateway.local(path(OPENAI), request(OPENAI, false), &details, (&headers, &[b"Jwt"]));
+        let told = (run.status().to_owned(), run.json()["error"]["code"].clone());
+        assert_eq!(told, ("401".to_owned(), json!("invalid_token")));
+        let message = run.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert_eq!(message, format!("The request needs a valid token: {}.", why.replace('_', " ")));
+        assert_eq!(run.record().outcome, Outcome::Refused);
+    }
+}

@@ -8,15 +8,15 @@ use llm_dialects::hub::{Block, Delta, StopReason, StreamEvent, Usage};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn plan(config: &Value) -> Plan {
+pub(crate) fn plan(config: &Value) -> Plan {
     Plan::compile(FilterKind::Guard, config.to_string().as_bytes()).unwrap()
 }
 
-fn pii(action: &str) -> Value {
+pub(crate) fn pii(action: &str) -> Value {
     json!({"name": "pii", "check": {"kind": "text", "action": action, "builtins": ["ssn", "email"]}})
 }
 
-const PATHS: [(Dialect, &str); 5] = [
+pub(crate) const PATHS: [(Dialect, &str); 5] = [
     (Dialect::OpenaiChat, "/v1/chat/completions"),
     (Dialect::OpenaiResponses, "/v1/responses"),
     (Dialect::AnthropicMessages, "/v1/messages"),
@@ -24,7 +24,7 @@ const PATHS: [(Dialect, &str); 5] = [
     (Dialect::BedrockConverse, "/model/m/converse-stream"),
 ];
 
-fn post(path: &str) -> Vec<(&str, &str)> {
+pub(crate) fn post(path: &str) -> Vec<(&str, &str)> {
     vec![
         (":method", "POST"),
         (":path", path),
@@ -35,7 +35,7 @@ fn post(path: &str) -> Vec<(&str, &str)> {
 
 const CHAT: &str = r#"{"model":"m","messages":[{"role":"system","content":"be kind to ann@example.com"},{"role":"user","content":"my number is 123-45-6789"}]}"#;
 
-fn start(plan: &Plan) -> FakeStream {
+pub(crate) fn start(plan: &Plan) -> FakeStream {
     FakeStream::start(plan, &SharedState::default())
 }
 
@@ -158,7 +158,7 @@ fn streamed(dialect: Dialect, deltas: &[&str], arguments: &[&str]) -> Vec<u8> {
     out
 }
 
-fn content_type(dialect: Dialect) -> &'static str {
+pub(crate) fn content_type(dialect: Dialect) -> &'static str {
     match dialect.framing() {
         Framing::Sse => "text/event-stream",
         Framing::AwsEventStream => "application/vnd.amazon.eventstream",
@@ -166,7 +166,13 @@ fn content_type(dialect: Dialect) -> &'static str {
 }
 
 /// The answer as a client gets it that asked at `path`, its bytes cut at every `cut` bytes.
-fn answered(plan: &Plan, path: &str, content_type: &str, body: &[u8], cut: usize) -> (Vec<u8>, FakeStream) {
+pub(crate) fn answered(
+    plan: &Plan,
+    path: &str,
+    content_type: &str,
+    body: &[u8],
+    cut: usize,
+) -> (Vec<u8>, FakeStream) {
     let mut stream = start(plan);
     let request = br#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
     let _ = stream.request(&post(path), &[request]);

@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // A panic is a failed test.
 
 mod answers;
+mod api_keys;
 mod credentials;
+mod cut_streams;
 mod gateway;
+mod guarded_reasoning;
 mod guards;
 mod limits;
 mod opaque_errors;

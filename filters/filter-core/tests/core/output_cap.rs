@@ -68,4 +68,5 @@ fn t26_a_stream_that_passes_its_reservation_ends() {
     let words = got.matches("word ").count();
     assert!((50..120).contains(&words), "{words}");
     assert!(got.contains("token_limit_reached") && got.trim_end().ends_with('}'), "{got}");
+    assert!(stream.over);
 }

@@ -21,9 +21,21 @@ thread_local! {
     static CURRENT: Cell<u32> = const { Cell::new(0) };
     /// Calls to services → the streams that wait for them. Envoy gives the answers to the root.
     static CALLS: RefCell<BTreeMap<u32, u32>> = const { RefCell::new(BTreeMap::new()) };
-    /// `None` while a callback of the stream runs.
-    static STREAMS: RefCell<BTreeMap<u32, Option<Box<Stream>>>> = const { RefCell::new(BTreeMap::new()) };
+    static STREAMS: RefCell<BTreeMap<u32, Slot>> = const { RefCell::new(BTreeMap::new()) };
+    /// Roots → their streams that are to be reset with the next tick.
+    static ENDING: RefCell<BTreeMap<u32, Vec<u32>>> = const { RefCell::new(BTreeMap::new()) };
 }
+
+/// A stream and its root.
+struct Slot {
+    root: u32,
+    /// `None` while a callback of the stream runs.
+    stream: Option<Box<Stream>>,
+}
+
+/// How long a stream whose response was ended may still end by itself, in milliseconds. Envoy must have sent the last bytes
+/// when it is told to reset the stream; and a provider that is almost done is not cut off, which the client would see.
+const GRACE_MS: u32 = 50;
 
 /// Declares which version of the ABI this is.
 #[unsafe(no_mangle)]
@@ -56,10 +68,10 @@ extern "C" fn proxy_on_context_create(id: u32, root: u32) {
         ROOTS.with_borrow_mut(|roots| roots.insert(id, Rc::default()));
         return;
     }
-    let root = ROOTS.with_borrow(|roots| roots.get(&root).cloned());
+    let started = ROOTS.with_borrow(|roots| roots.get(&root).cloned());
     // A stream that cannot be started stays `None`.
-    let stream = root.and_then(|root| root.start()).map(Box::new);
-    STREAMS.with_borrow_mut(|streams| streams.insert(id, stream));
+    let stream = started.and_then(|root| root.start()).map(Box::new);
+    STREAMS.with_borrow_mut(|streams| streams.insert(id, Slot { root, stream }));
 }
 
 /// The configuration of a root context, `size` bytes long. Answers 1 if it is accepted.
@@ -76,6 +88,7 @@ extern "C" fn proxy_on_delete(id: u32) {
     let stream = STREAMS.with_borrow_mut(|streams| streams.remove(&id));
     if stream.is_none() {
         ROOTS.with_borrow_mut(|roots| roots.remove(&id));
+        ENDING.with_borrow_mut(|ending| ending.remove(&id));
     }
 }
 
@@ -120,6 +133,39 @@ pub(super) fn wait_for(call: u32) {
     CALLS.with_borrow_mut(|calls| calls.insert(call, CURRENT.get()));
 }
 
+/// The stream whose callback runs is to be reset with the next tick.
+pub(super) fn end_soon() {
+    let stream = CURRENT.get();
+    let root = STREAMS.with_borrow(|streams| streams.get(&stream).map(|slot| slot.root));
+    let Some(root) = root else { return };
+    let first = ENDING.with_borrow_mut(|ending| {
+        let streams = ending.entry(root).or_default();
+        streams.push(stream);
+        streams.len() == 1
+    });
+    if first {
+        // Of the root whose stream calls. Setting it once more would put the tick off.
+        hostcalls::set_tick_period(GRACE_MS);
+    }
+}
+
+/// The tick that was asked for.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_tick(root: u32) {
+    hostcalls::set_tick_period(0);
+    let ending = ENDING.with_borrow_mut(|ending| ending.remove(&root)).unwrap_or_default();
+    for id in ending {
+        let is_over = STREAMS.with_borrow(|streams| {
+            let stream = streams.get(&id).and_then(|slot| slot.stream.as_ref());
+            stream.is_some_and(|stream| stream.is_over())
+        });
+        if is_over {
+            hostcalls::act_for(id);
+            hostcalls::close_response();
+        }
+    }
+}
+
 /// A service has answered with `headers` headers, none when it has not, and `size` bytes of body.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_http_call_response(_root: u32, call: u32, headers: u32, size: usize, _trailers: u32) {
@@ -146,7 +192,7 @@ extern "C" fn proxy_on_log(id: u32) {
 
 /// Runs a callback of a stream.
 fn on_stream(id: u32, run: impl FnOnce(&mut Stream) -> Flow) -> Flow {
-    let taken = STREAMS.with_borrow_mut(|streams| streams.get_mut(&id).and_then(Option::take));
+    let taken = STREAMS.with_borrow_mut(|streams| streams.get_mut(&id).and_then(|slot| slot.stream.take()));
     let Some(mut stream) = taken else { return Flow::Continue };
     let outer = CURRENT.replace(id);
     let flow = run(&mut stream);
@@ -154,7 +200,7 @@ fn on_stream(id: u32, run: impl FnOnce(&mut Stream) -> Flow) -> Flow {
     STREAMS.with_borrow_mut(|streams| {
         // Unless it was deleted meanwhile.
         if let Some(slot) = streams.get_mut(&id) {
-            *slot = Some(stream);
+            slot.stream = Some(stream);
         }
     });
     flow

@@ -24,6 +24,14 @@ impl Headers {
         }
     }
 
+    /// Every value of a header, in order. What does not follow the format counts as absent.
+    pub(crate) fn all(&self, name: &str) -> Vec<&[u8]> {
+        match self.edits.iter().find(|(edited, _)| edited == name) {
+            Some((_, value)) => value.iter().map(String::as_bytes).collect(),
+            None => self.values(name).collect(),
+        }
+    }
+
     /// Whether a header has this value and no other.
     pub(crate) fn is(&self, name: &str, value: &str) -> bool {
         match self.edits.iter().find(|(edited, _)| edited == name) {
@@ -103,6 +111,16 @@ mod tests {
         assert_eq!(headers.first("a"), Some(&b""[..]));
         assert_eq!(headers.first("b"), Some(&b"1"[..]));
         assert_eq!(headers.first("c"), None);
+    }
+
+    #[test]
+    fn every_value_is_found() {
+        let mut headers = Headers::new(serialized(&[("a", "1"), ("b", "1"), ("c", "2"), ("b", "")]));
+        assert_eq!(headers.all("b"), [&b"1"[..], b""]);
+        assert_eq!(headers.all("d"), [&b""[..]; 0]);
+        headers.note("b", Some("3"));
+        headers.note("a", None);
+        assert_eq!((headers.all("b"), headers.all("a")), (vec![&b"3"[..]], Vec::new()));
     }
 
     #[test]

@@ -73,6 +73,8 @@ unsafe extern "C" {
         call: *mut u32,
     ) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
+    fn proxy_close_stream(stream: u32) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_send_local_response(
         status: u32,
@@ -262,6 +264,20 @@ pub(super) fn act_for(stream: u32) {
 pub(crate) fn go_on(request: bool) {
     // SAFETY: a number: `WasmStreamType`.
     unsafe { proxy_continue_stream(u32::from(!request)) };
+}
+
+/// Resets the stream, both to the client and to the upstream. Envoy acts on it when the callback has returned.
+pub(super) fn close_response() {
+    /// `WasmStreamType`
+    const RESPONSE: u32 = 1;
+    // SAFETY: a number.
+    unsafe { proxy_close_stream(RESPONSE) };
+}
+
+/// Has `proxy_on_tick` of the root called every `period` milliseconds; with 0 not any more.
+pub(super) fn set_tick_period(period: u32) {
+    // SAFETY: a number.
+    unsafe { proxy_set_tick_period_milliseconds(period) };
 }
 
 /// Answers the client. Envoy acts on it when the callback has returned.

@@ -23,6 +23,11 @@ pub(crate) fn call(cluster: &str, headers: &[(String, String)], body: &[u8], tim
     call.inspect(|call| callbacks::wait_for(*call)).is_some()
 }
 
+/// Has the stream whose callback runs reset soon, unless its response ends by itself.
+pub(crate) fn end_soon() {
+    callbacks::end_soon();
+}
+
 /// What a callback answers. The numbers are Envoy's `FilterHeadersStatus` and `FilterDataStatus`, which
 /// proxy-wasm-cpp-host passes on unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

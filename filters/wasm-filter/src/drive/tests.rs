@@ -19,6 +19,9 @@ impl Host for FakeHost {
     fn header(&self, _: HeaderMap, _: &str) -> Option<String> {
         None
     }
+    fn header_values(&self, _: HeaderMap, _: &str) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
     fn set_header(&mut self, map: HeaderMap, name: &str, _: &str) {
         assert_eq!(self.0, Some(map), "Envoy does not lend the {map:?} headers now");
         self.1.borrow_mut().push(format!("set {name}"));
@@ -30,10 +33,12 @@ impl Host for FakeHost {
     fn attribute(&self, _: Attribute) -> Option<String> {
         None
     }
-    fn state(&self, _: &str) -> Option<Vec<u8>> {
-        None
+    fn state(&self, key: &str) -> Option<Vec<u8>> {
+        self.1.borrow().contains(&format!("publish {key}")).then(Vec::new)
     }
-    fn publish(&mut self, _: &str, _: &[u8]) {}
+    fn publish(&mut self, key: &str, _: &[u8]) {
+        self.1.borrow_mut().push(format!("publish {key}"));
+    }
     fn reroute(&mut self) {}
     fn observe(&mut self, _: Metric, _: &Labels<'_>, _: u64) {}
     fn shared(&self, _: &str) -> Option<Vec<u8>> {
@@ -75,6 +80,9 @@ impl Envoy for Fake {
     fn go_on(&mut self, of: HeaderMap) {
         self.journal.borrow_mut().push(format!("go on {of:?}"));
     }
+    fn end_soon(&mut self) {
+        self.journal.borrow_mut().push("end soon".to_owned());
+    }
     fn log_lost(&self, bytes: usize) {
         self.journal.borrow_mut().push(format!("lost {bytes}"));
     }
@@ -99,7 +107,12 @@ impl Phases for Scripted {
         if self.edits {
             host.set_header(of, "x", "");
         }
-        if end { self.last.clone() } else { BodyFlow::Keep }
+        match &self.last {
+            BodyFlow::End { .. } if body.ends_with(b"x") => self.last.clone(),
+            BodyFlow::End { .. } => BodyFlow::Keep,
+            last if end => last.clone(),
+            _ => BodyFlow::Keep,
+        }
     }
     fn answered(&mut self, of: HeaderMap, host: &mut dyn Host, answer: Option<CallAnswer>) -> BodyFlow {
         let status = answer.map_or(0, |answer| answer.status);
@@ -205,6 +218,34 @@ fn chunks_are_shown_once_each_and_the_last_can_be_replaced() {
         assert_eq!(out, "abEND");
         assert_eq!(journal, ["saw ab", "saw cd!"]);
     }
+}
+
+#[test]
+fn a_response_that_is_ended_drops_what_still_comes() {
+    let ending = || Scripted {
+        last: BodyFlow::End { last: "END".into(), on_cluster: true },
+        ..continuing(BodyMode::Chunks)
+    };
+    for end in ENDS {
+        let (out, journal, _) = run(HeaderMap::Response, ending(), &["ab", "cx", "d", "e"], end);
+        assert_eq!(out, "abEND");
+        let over = format!("publish {OVER_STATE}");
+        let last = if end == End::WithChunk { "saw e!" } else { "saw e" };
+        assert_eq!(journal, ["saw ab", "saw cx", &over, "end soon", "saw d", last]);
+    }
+    // Its upstream has ended as well.
+    let (out, journal, _) = run(HeaderMap::Response, ending(), &["ab", "cx"], End::WithChunk);
+    assert_eq!((out.as_str(), journal), ("abEND", vec!["saw ab".to_owned(), "saw cx!".to_owned()]));
+}
+
+#[test]
+fn of_two_filters_that_end_a_response_one_sees_to_it() {
+    let last = BodyFlow::End { last: "END".into(), on_cluster: true };
+    let exchange = Scripted { last, ..continuing(BodyMode::Chunks) };
+    exchange.journal.borrow_mut().push(format!("publish {OVER_STATE}"));
+    let (out, journal, _) = run(HeaderMap::Response, exchange, &["cx", "d"], End::WithTrailers);
+    assert_eq!(out, "END");
+    assert!(!journal.contains(&"end soon".to_owned()), "{journal:?}");
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Exchanges that every build of the filters has to get right: the core on a fake host, the wasm module in a VM, the
 //! dynamic module's entry points. One source of what is sent, and one file per exchange of what must come of it.
 //!
-//! The way of an exchange is client → downstream `llm` filter → upstream `provider` filter → provider. What is sent is in
+//! The way of an exchange is client → downstream `llm` filter (→ `api-keys`) → upstream `provider` filter → provider. What is sent is in
 //! `tests/testkit/scripts/<dialect>/`, or below where it is short; what must come of it in
 //! `tests/testkit/scripts/expected/`, which `UPDATE_GOLDEN=1` writes anew.
 
 mod faults;
+mod keys;
 mod report;
 
 use crate::script::Script;
@@ -20,6 +21,8 @@ pub struct Case {
     pub name: String,
     /// Configuration of the downstream filter, as JSON.
     pub llm: &'static str,
+    /// Configuration of the `api-keys` filter behind it, as JSON, where there is one.
+    pub api_keys: Option<&'static str>,
     /// Configuration of the upstream filter, as JSON.
     pub provider: String,
     /// What is sent.
@@ -82,6 +85,7 @@ pub fn cases() -> Vec<Case> {
     let mut cases = pairs();
     cases.extend(tools());
     cases.extend(faults::faults());
+    cases.extend(keys::keys());
     cases
 }
 
@@ -145,6 +149,7 @@ fn case(name: &str, upstream: &str, script: Script) -> Case {
     Case {
         name: name.to_owned(),
         llm: "{}",
+        api_keys: None,
         provider: provider(upstream),
         script,
         expected: Expected::nothing(),

@@ -51,6 +51,20 @@ impl VmSubject {
         Ok(Self { plugins: vec![Plugin::checked(module, root_id, configuration, role)?], prepare: None })
     }
 
+    /// Puts another downstream filter behind those given so far, as [`Self::with_upstream`] does.
+    ///
+    /// # Errors
+    /// Those of [`Vm::start`].
+    pub fn with_downstream(
+        mut self,
+        module: &Module,
+        root_id: &str,
+        configuration: &[u8],
+    ) -> Result<Self, Error> {
+        self.plugins.push(Plugin::checked(module, root_id, configuration, Role::Downstream)?);
+        Ok(self)
+    }
+
     /// Puts an upstream filter behind those given so far. It has its own VM and shares the exchange; what one forwards
     /// the next receives, as far as the router would pass it on.
     ///

@@ -76,9 +76,12 @@ extern "C" fn envoy_dynamic_module_callback_http_get_header(
     index: usize,
     _count: *mut usize,
 ) -> bool {
-    assert_eq!(index, 0);
     let mut state = state(filter);
-    give(value, headers(&mut state, map).and_then(|headers| headers.get_bytes(&text(key))))
+    let (key, mut found) = (text(key), None);
+    if let Some(headers) = headers(&mut state, map) {
+        found = headers.iter().filter(|(name, _)| *name == key).map(|(_, value)| value).nth(index);
+    }
+    give(value, found)
 }
 
 #[unsafe(no_mangle)]
@@ -172,7 +175,50 @@ extern "C" fn envoy_dynamic_module_callback_http_set_buffer_limit(filter: *mut c
     state(filter).limit = usize::try_from(bytes).unwrap();
 }
 
-/// Envoy may destroy the filter before the call returns; this one always does.
+/// Has the body hook called, as Envoy does, and then destroys the filter, which Envoy may do.
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_http_send_response_data(
+    filter: *mut c_void,
+    data: ModuleBuffer,
+    end: bool,
+) {
+    assert!(end, "the module sends nothing but the end");
+    let driver = {
+        let mut state = state(filter);
+        assert!(state.response.forwarded.headers.is_some() && !state.response.forwarded.ended);
+        state.response.received = Some(vec![bytes(data).to_vec()]);
+        state.driver
+    };
+    // SAFETY: filter and driver are of this stream and alive, and no state is borrowed.
+    let status = unsafe { hooks::envoy_dynamic_module_on_http_filter_response_body(filter, driver, end) };
+    assert_eq!(status, 0, "the end goes on");
+    let mut state = state(filter);
+    let received = state.response.received.take().unwrap_or_default().concat();
+    if !received.is_empty() {
+        state.response.forwarded.chunks.push(received);
+    }
+    state.response.forwarded.ended = true;
+    state.over = true;
+    let driver = std::mem::replace(&mut state.driver, std::ptr::null());
+    drop(state);
+    // SAFETY: `filter_new` made it and nothing has destroyed it.
+    unsafe { hooks::envoy_dynamic_module_on_http_filter_destroy(driver) };
+}
+
+/// The scheduler of a stream is the stream.
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_http_filter_scheduler_new(filter: *mut c_void) -> *mut c_void {
+    filter
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_http_filter_scheduler_commit(scheduler: *mut c_void, _: u64) {
+    state(scheduler).scheduled += 1;
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_http_filter_scheduler_delete(_: *mut c_void) {}
+
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_callback_http_filter_http_callout(
     _: *mut c_void,
@@ -194,6 +240,7 @@ extern "C" fn envoy_dynamic_module_callback_http_filter_continue_decoding(_: *mu
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_callback_http_filter_continue_encoding(_: *mut c_void) {}
 
+/// Envoy may destroy the filter before the call returns; this one always does.
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_callback_http_send_response(
     filter: *mut c_void,
@@ -241,6 +288,15 @@ extern "C" fn envoy_dynamic_module_callback_http_filter_get_attribute_int(
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_get_most_specific_route_config(
+    filter: *mut c_void,
+) -> *const c_void {
+    let mut state = state(filter);
+    state.route_chosen_after = state.route_clears;
+    std::ptr::null()
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_callback_http_get_metadata_string(
     filter: *mut c_void,
     source: c_int,
@@ -249,7 +305,9 @@ extern "C" fn envoy_dynamic_module_callback_http_get_metadata_string(
     value: *mut EnvoyBuffer,
 ) -> bool {
     assert_eq!(source, 1, "only route metadata is read");
-    give(value, state(filter).route_metadata.get(&(text(namespace), text(key))).map(Vec::as_slice))
+    let state = state(filter);
+    assert_eq!(state.route_chosen_after, state.route_clears, "Envoy gives the metadata of the route before");
+    give(value, state.route_metadata.get(&(text(namespace), text(key))).map(Vec::as_slice))
 }
 
 #[unsafe(no_mangle)]

@@ -8,8 +8,8 @@ use weir::hooks;
 
 use super::{FakeStream, FilterState, take_log};
 
-/// Envoy with one filter, or a downstream filter and the upstream filter behind it. Their configurations live as long as
-/// this does.
+/// Envoy with one filter, or several one behind the other, as those of a listener and of a cluster are. Their
+/// configurations live as long as this does.
 pub struct FakeEnvoy {
     configurations: Vec<*const c_void>,
     piece: usize,
@@ -29,7 +29,7 @@ impl FakeEnvoy {
         Self { configurations: vec![configuration], piece: usize::MAX }
     }
 
-    /// Puts the upstream filter `name` behind those given so far.
+    /// Puts the filter `name` behind those given so far.
     ///
     /// # Errors
     /// Those of [`Self::with_filter`].

@@ -42,7 +42,13 @@ pub struct State {
     pub filter_state: FilterState,
     pub reply: Option<LocalReply>,
     pub reset: bool,
+    /// The response was ended by the filter.
+    pub over: bool,
+    /// How often the filter has asked to be called back.
+    pub scheduled: u32,
     pub route_clears: u32,
+    /// `route_clears` when the route was chosen.
+    pub route_chosen_after: u32,
     /// The module's filter object; null once destroyed.
     pub driver: *const c_void,
 }
@@ -77,7 +83,7 @@ impl State {
     }
 
     fn ended(&self) -> bool {
-        self.reply.is_some() || self.reset
+        self.reply.is_some() || self.reset || self.over
     }
 }
 
@@ -100,7 +106,10 @@ impl FakeStream {
             filter_state: Rc::clone(filter_state),
             reply: None,
             reset: false,
+            over: false,
+            scheduled: 0,
             route_clears: 0,
+            route_chosen_after: 0,
             driver: std::ptr::null(),
         }));
         let stream = Self { state, piece };
@@ -189,6 +198,17 @@ impl FakeStream {
             }
             3 => {}
             other => panic!("body status {other}"),
+        }
+        self.call_back();
+    }
+
+    /// What the filter has asked for comes when its hook is done.
+    fn call_back(&self) {
+        while self.alive() && std::mem::take(&mut self.state.borrow_mut().scheduled) > 0 {
+            // SAFETY: as above.
+            unsafe {
+                hooks::envoy_dynamic_module_on_http_filter_scheduled(self.filter(), self.driver(), 0);
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! Weir's histograms, defined with Envoy once for every filter configuration.
+//! Weir's metrics, defined with Envoy once for every filter configuration.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -6,17 +6,17 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use filter_core::{Labels, Metric};
 
-/// The numbers of the histograms of one filter configuration.
+/// The numbers of the metrics of one filter configuration.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Histograms([Option<usize>; Metric::ALL.len()]);
+pub struct Metrics([Option<usize>; Metric::ALL.len()]);
 
-impl Histograms {
+impl Metrics {
     /// Defines every metric; `define` has Envoy make one and gives its number.
     pub fn define(define: impl Fn(Metric) -> Option<usize>) -> Self {
         Self(Metric::ALL.map(define))
     }
 
-    /// The number of a histogram; `None` when Envoy refused to make it.
+    /// The number of a metric; `None` when Envoy refused to make it.
     pub fn find(&self, metric: Metric) -> Option<usize> {
         let place = Metric::ALL.iter().position(|known| *known == metric)?;
         self.0.get(place).copied().flatten()

@@ -1,4 +1,4 @@
-//! Histograms with labels, which proxy-wasm has not: the labels are written into the name, and the `stats_tags` of the
+//! Metrics with labels, which proxy-wasm has not: the labels are written into the name, and the `stats_tags` of the
 //! bootstrap make labels of them again.
 
 use std::cell::RefCell;
@@ -8,14 +8,14 @@ use filter_core::{Labels, Metric};
 
 use crate::abi::{MetricKind, hostcalls};
 
-/// Most histograms a VM keeps. Envoy never forgets one; models that nobody serves must not fill its memory. What is
+/// Most metrics a VM keeps. Envoy never forgets one; models that nobody serves must not fill its memory. What is
 /// beyond is counted under `other`.
 const MOST: usize = 2000;
 
 /// How many sets of labels are remembered. More are in use only where there are many models.
 const REMEMBERED: usize = 64;
 
-/// A histogram that was found: the metric, its labels, its number.
+/// A metric that was found: which one, its labels, its number.
 type Found = (Metric, Vec<String>, u32);
 
 thread_local! {
@@ -25,7 +25,7 @@ thread_local! {
     static LATELY: RefCell<Vec<Found>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The histogram of a metric with these labels.
+/// The number of a metric with these labels.
 pub(crate) fn find(metric: Metric, labels: &Labels<'_>) -> Option<u32> {
     let is_it = |(known, values, _): &&Found| *known == metric && values.iter().eq(labels.values());
     if let Some(number) = LATELY.with_borrow(|lately| lately.iter().find(is_it).map(|(_, _, number)| *number))

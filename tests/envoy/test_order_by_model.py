@@ -1,0 +1,65 @@
+"""Pauses are heeded where the route is chosen by the model, and only there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import answers
+import dialects
+import manifests as m
+from conftest import AWS, KEYS
+from dialects import Client
+from provider import Provider, reply
+from test_failover import chain, over_both_workers, paths
+from weir import Gateway
+
+
+@pytest.fixture(scope="module")
+def gateway(runtime: str, scripted: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    gateway = Gateway(tmp_path_factory.mktemp(f"order-{runtime}") / "config", runtime)
+    port = scripted.port
+    same = [m.with_key(m.provider("openai", port, prefix=f"/{name}/v1"), "openai") for name in "ab"]
+    by_model = m.rule("named", path="/any")
+    by_model["matches"][0]["headers"] = [{"name": "x-gateway-model-name", "value": "named"}]
+    secrets = [m.secret(name, key) for name, key in KEYS.items()]
+    gateway.write("gateway.yaml", m.dump(m.gateway_class(), m.gateway(gateway.port)))
+    gateway.write("keys.yaml", m.dump(*secrets, m.aws_secret("bedrock", *AWS)))
+    gateway.write("backends.yaml", m.dump(m.groups("named", same[:1], same[1:]), chain("rest", port)))
+    gateway.write("routes.yaml", m.dump(m.route("named", by_model), m.route("rest", m.rule("rest", path="/any"))))
+    gateway.start()
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture
+def client(gateway: Gateway) -> Iterator[Client]:
+    client = Client(gateway)
+    yield client
+    client.close()
+
+
+PAUSE = reply(answers.error("openai", 429), 429, headers={"retry-after": "60"})
+
+
+def ask(client: Client, provider: Provider, model: str) -> list[str]:
+    provider.clear()
+    for _ in range(6):
+        dialects.read("openai", client.ask("openai", "any", model=model))
+    return paths(provider)
+
+
+def test_t29_a_pause_is_heeded_where_the_model_chooses_the_route(client: Client, provider: Provider) -> None:
+    provider.then(PAUSE)
+    dialects.read("openai", client.ask("openai", "any", model="other"))
+    assert paths(provider) == ["first", "second"]
+    # It is nothing to the route of another model.
+    assert ask(client, provider, "named") == ["a"] * 6
+    assert ask(client, provider, "other") == ["second"] * 6
+    provider.clear()
+    provider.then(PAUSE)
+    dialects.read("openai", client.ask("openai", "any", model="named"))
+    assert paths(provider) == ["a", "b"]
+    assert ask(client, provider, "named") == ["b"] * 6
+    assert ask(client, provider, "other") == ["second"] * 6
