@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use prost::{Message, Name};
 use prost_reflect::{
-    DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions,
+    DescriptorPool, DeserializeOptions, DynamicMessage, Kind, MessageDescriptor, SerializeOptions,
 };
 use prost_types::Any;
 use serde_json::Value;
@@ -87,12 +87,40 @@ pub fn message_from_json<M: Name + Default>(json: &Value) -> Result<M, Error> {
 
 /// The JSON of `bytes`, a message of type `printed_as`; `subject` is the type that errors speak of.
 fn print(subject: &str, printed_as: &str, bytes: &[u8]) -> Result<Value, Error> {
-    let dynamic = DynamicMessage::decode(descriptor(printed_as)?, bytes)
+    let message = descriptor(printed_as)?;
+    let dynamic = DynamicMessage::decode(message.clone(), bytes)
         .map_err(|e| Error::Malformed { type_name: subject.to_owned(), reason: e.to_string() })?;
     let options = SerializeOptions::new().use_proto_field_name(true);
-    dynamic
+    let mut json = dynamic
         .serialize_with_options(serde_json::value::Serializer, &options)
-        .map_err(|e| Error::NotPrintable { type_name: subject.to_owned(), reason: e.to_string() })
+        .map_err(|e| Error::NotPrintable { type_name: subject.to_owned(), reason: e.to_string() })?;
+    sort_maps(&mut json, &message);
+    Ok(json)
+}
+
+/// Puts the entries of every map into the order of their keys: reflection keeps them in none.
+fn sort_maps(json: &mut Value, message: &MessageDescriptor) {
+    if message.full_name() == "google.protobuf.Any" {
+        let inner = json.get("@type").and_then(Value::as_str).map(|url| descriptor(type_name(url)));
+        if let Some(Ok(inner)) = inner {
+            sort_maps(json, &inner);
+        }
+        return;
+    }
+    for field in message.fields() {
+        let Some(value) = json.get_mut(field.name()) else { continue };
+        let Kind::Message(inner) = field.kind() else { continue };
+        if let (true, Value::Object(map)) = (field.is_map(), &mut *value) {
+            map.sort_keys();
+            if let Kind::Message(inner) = inner.map_entry_value_field().kind() {
+                map.values_mut().for_each(|value| sort_maps(value, &inner));
+            }
+        } else if let Value::Array(items) = value {
+            items.iter_mut().for_each(|item| sort_maps(item, &inner));
+        } else {
+            sort_maps(value, &inner);
+        }
+    }
 }
 
 fn yaml(subject: &str, json: &Value) -> Result<String, Error> {
@@ -159,6 +187,19 @@ mod tests {
     fn nested_any_prints_with_proto_names_and_reads_back() {
         assert_eq!(message_to_json_value(&cluster()), Ok(printed()));
         assert_eq!(message_from_json(&printed()), Ok(cluster()));
+    }
+
+    #[test]
+    fn maps_are_printed_in_the_order_of_their_keys() {
+        let names: Vec<String> = (0..20).map(|place| format!("{place:02}")).collect();
+        let codec = pack(&cluster());
+        let options = names.iter().rev().map(|name| (name.clone(), codec.clone())).collect();
+        let many = Cluster { typed_extension_protocol_options: options, ..cluster() };
+        let outer =
+            HttpFilter { config_type: Some(ConfigType::TypedConfig(pack(&many))), ..HttpFilter::default() };
+        let json = message_to_json_value(&outer).unwrap();
+        let printed = json["typed_config"]["typed_extension_protocol_options"].as_object().unwrap();
+        assert!(printed.keys().eq(&names), "{printed:?}");
     }
 
     #[test]

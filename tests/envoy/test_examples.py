@@ -14,7 +14,7 @@ from weir import REPOSITORY, Gateway, weir
 EXAMPLES = REPOSITORY / "examples"
 
 
-@pytest.mark.parametrize("name", ["quickstart", "groups", "guards", "service"])
+@pytest.mark.parametrize("name", ["quickstart", "groups", "guards", "service", "authentication"])
 def test_an_example_is_good(name: str) -> None:
     result = weir("validate", "-f", EXAMPLES / name)
     assert result.returncode == 0, result.stdout

@@ -50,6 +50,9 @@ pub(crate) fn check_policy(spec: &AgentgatewayPolicySpec, issues: &mut Vec<Issue
     {
         issues.push(not_served("spec.traffic.phase", "PreRouting is", "remove it, or write PostRouting"));
     }
+    if let Some(traffic) = &spec.traffic {
+        crate::authentication::check("spec.traffic", traffic, issues);
+    }
     if let Some(limit) = spec.traffic.as_ref().and_then(|traffic| traffic.rate_limit.as_ref()) {
         crate::rate_limit::check("spec.traffic.rateLimit", limit, issues);
     }
@@ -159,7 +162,7 @@ fn check_auth(path: &str, auth: &BackendAuth, issues: &mut Vec<Issue>) {
 }
 
 /// Only core Secrets hold credentials here; other kinds need an extension that would resolve them.
-fn check_secret_kind(path: &str, group: Option<&str>, issues: &mut Vec<Issue>) {
+pub(crate) fn check_secret_kind(path: &str, group: Option<&str>, issues: &mut Vec<Issue>) {
     if group.is_some_and(|group| !group.is_empty()) {
         issues.push(not_served(path, "a reference to a kind other than Secret is", "name a core Secret"));
     }

@@ -7,6 +7,7 @@
 
 mod agentgateway_checks;
 mod ai_policy;
+mod authentication;
 mod backend;
 mod backend_auth;
 mod backend_policy;
@@ -47,6 +48,10 @@ mod yaml;
 
 pub use ai_policy::{
     AiPolicy, FieldExpression, FieldValue, PromptCaching, PromptEnrichment, PromptMessage, RouteType,
+};
+pub use authentication::{
+    ApiKeyAuthentication, AuthenticationMode, ExtractLocation, JwtAuthentication, JwtKeys, JwtProvider,
+    LabelSelector, RemoteJwtKeys,
 };
 pub use backend::{
     AgentgatewayBackend, AgentgatewayBackendSpec, AgentgatewayBackendStatus, AiBackend, ProviderGroup,

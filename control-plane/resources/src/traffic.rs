@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rules::duration_at_least;
 use crate::unserved::Refused;
-use crate::{Duration, RateLimit};
+use crate::{ApiKeyAuthentication, Duration, JwtAuthentication, RateLimit};
 
 /// What happens to requests before a backend is chosen.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -29,7 +29,7 @@ pub struct TrafficPolicy {
     pub retry: Option<TrafficRetry>,
     /// API keys of clients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub api_key_authentication: Option<Refused>,
+    pub api_key_authentication: Option<ApiKeyAuthentication>,
     /// Rules on who may do what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization: Option<Refused>,
@@ -65,7 +65,7 @@ pub struct TrafficPolicy {
     pub host_rewrite: Option<Refused>,
     /// JSON web tokens of clients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub jwt_authentication: Option<Refused>,
+    pub jwt_authentication: Option<JwtAuthentication>,
     /// Limits on requests, tokens or costs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,

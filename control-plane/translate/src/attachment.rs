@@ -6,9 +6,10 @@ use resources::gateway_api::gateways::{
     GatewayListeners, GatewayListenersAllowedRoutesKinds, GatewayListenersAllowedRoutesNamespacesFrom,
     GatewayListenersAllowedRoutesNamespacesSelector,
 };
-use resources::gateway_api::httproutes::HttpRouteParentRefs;
+use resources::gateway_api::httproutes::{HttpRoute, HttpRouteParentRefs};
 use resources::{Kind, ObjectKey};
 
+use crate::index::Index;
 use crate::objects::Objects;
 
 /// A port some Gateway listens on.
@@ -36,6 +37,63 @@ pub(crate) fn listeners_of<'a>(
         parent.section_name.as_ref().is_none_or(|section| *section == listener.name)
             && allows(objects, listener, port, key)
     })
+}
+
+/// Whether a policy that is not in force closes the way to a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Guard {
+    Open,
+    Closed,
+}
+
+/// Whether the way through a listener is closed.
+pub(crate) fn guard(index: &Index<'_>, port: &Port<'_>, listener: &str) -> Guard {
+    let closed = index.closed.whole(&port.gateway)
+        || index.closed.port(&port.gateway, port.number)
+        || index.closed.section(&port.gateway, listener);
+    if closed { Guard::Closed } else { Guard::Open }
+}
+
+/// The listener, where policies for it set something for backends: requests through the others are all alike.
+pub(crate) fn with_settings<'a>(index: &Index<'_>, port: &Port<'_>, listener: &'a str) -> Option<&'a str> {
+    index.policies.listener_has_settings(&port.gateway, listener).then_some(listener)
+}
+
+/// How a host name is served.
+pub(crate) struct Attached<'a> {
+    pub(crate) guard: Guard,
+    /// The listener with the narrowest hostname that serves it: requests come through that one.
+    pub(crate) listener: &'a GatewayListeners,
+}
+
+/// The host names under which a route is served on a port.
+pub(crate) fn attached_hosts<'a>(
+    index: &Index<'_>,
+    port: &Port<'a>,
+    key: &ObjectKey,
+    route: &HttpRoute,
+) -> BTreeMap<String, Attached<'a>> {
+    let mut hosts: BTreeMap<String, Attached<'a>> = BTreeMap::new();
+    for parent in route.spec.parent_refs.iter().flatten() {
+        for listener in listeners_of(index.objects, port, key, parent) {
+            let guard = guard(index, port, &listener.name);
+            for host in common_hosts(listener.hostname.as_deref(), route.spec.hostnames.as_deref()) {
+                let known = hosts.entry(host).or_insert(Attached { guard, listener });
+                known.guard = guard.max(known.guard);
+                if narrowness(listener) > narrowness(known.listener) {
+                    known.listener = listener;
+                }
+            }
+        }
+    }
+    hosts
+}
+
+/// How narrow the hostname of a listener is: a name before a pattern, a longer pattern before a shorter one, all before
+/// none.
+fn narrowness(listener: &GatewayListeners) -> (bool, usize) {
+    let host = listener.hostname.as_deref().unwrap_or_default();
+    (!host.is_empty() && !host.starts_with('*'), host.len())
 }
 
 /// Whether a parent reference is one to a Gateway.

@@ -9,7 +9,7 @@ use crate::findings::Findings;
 use crate::guard::{self, Guarded};
 use crate::index::Index;
 use crate::names;
-use crate::policy;
+use crate::policy::{self, Inherited};
 use crate::provider::{self, Place, Provider};
 
 /// A backend: groups of providers in order of preference; never empty, no group is empty.
@@ -20,11 +20,12 @@ pub(crate) struct Backend {
     pub(crate) routes: BTreeMap<String, Endpoint>,
 }
 
-/// Resolves a backend. A provider that is unusable is left out; `None` when none is left.
+/// Resolves a backend where this is `inherited`. A provider that is unusable is left out; `None` when none is left.
 pub(crate) fn resolve(
     index: &Index<'_>,
     key: &ObjectKey,
     backend: &AgentgatewayBackend,
+    inherited: &Inherited<'_>,
     findings: &mut Findings,
 ) -> Option<Backend> {
     if index.closed.whole(key) {
@@ -33,14 +34,14 @@ pub(crate) fn resolve(
     }
     let spec = &backend.spec;
     let groups: Vec<Vec<Provider>> = if let Some(ai) = &spec.ai {
-        ai_groups(index, key, backend, ai, findings)
+        ai_groups(index, key, backend, ai, inherited, findings)
     } else if let Some(fixed) = &spec.static_ {
         let place = match (&fixed.unix_path, &fixed.host, fixed.port) {
             (Some(path), _, _) => Place::Socket(path.clone()),
             (None, Some(host), Some(port)) => Place::host(host, port.number()),
             _ => return None,
         };
-        vec![static_provider(index, key, backend, place, findings).into_iter().collect()]
+        vec![static_provider(index, key, backend, place, inherited, findings).into_iter().collect()]
     } else {
         // Validation has reported the kinds that are not served.
         return None;
@@ -48,8 +49,10 @@ pub(crate) fn resolve(
     let groups: Vec<_> = groups.into_iter().filter(|group| !group.is_empty()).collect();
     let guards: Vec<&Guarded> =
         groups.iter().flatten().filter_map(|provider| provider.guard.as_deref()).collect();
-    let routes =
-        if spec.ai.is_some() { routes(index, key, backend, &guards, findings) } else { BTreeMap::new() };
+    let routes = match spec.ai {
+        Some(_) => routes(index, key, backend, inherited, &guards, findings),
+        None => BTreeMap::new(),
+    };
     (!groups.is_empty()).then_some(Backend { groups, routes })
 }
 
@@ -59,12 +62,13 @@ fn routes(
     index: &Index<'_>,
     key: &ObjectKey,
     backend: &AgentgatewayBackend,
+    inherited: &Inherited<'_>,
     guards: &[&Guarded],
     findings: &mut Findings,
 ) -> BTreeMap<String, Endpoint> {
     let single = backend.spec.ai.as_ref().is_some_and(|ai| ai.provider.is_some());
     let section = single.then_some(AiBackend::SINGLE_PROVIDER);
-    let effective = policy::effective(index, key, backend, section, None);
+    let effective = policy::effective(index, key, backend, section, None, inherited);
     let Some(set) = effective.ai.routes else { return BTreeMap::new() };
     guard::report_unreadable(guards, &set, findings);
     set.value.iter().map(|(suffix, spoken)| (suffix.clone(), endpoint(*spoken, suffix))).collect()
@@ -124,6 +128,7 @@ fn ai_groups(
     key: &ObjectKey,
     backend: &AgentgatewayBackend,
     ai: &AiBackend,
+    inherited: &Inherited<'_>,
     findings: &mut Findings,
 ) -> Vec<Vec<Provider>> {
     // Names of providers are unique within a group only, those of clusters must be everywhere.
@@ -134,7 +139,7 @@ fn ai_groups(
             if index.closed.section(key, section) {
                 return None;
             }
-            let effective = policy::effective(index, key, backend, Some(section), own);
+            let effective = policy::effective(index, key, backend, Some(section), own, inherited);
             let section = provider::Section { name: section, path, repeated };
             let provider = provider::resolve(index, key, section, provider, &effective, findings)?;
             Some((provider, Member { path: path.to_owned(), has_auth: effective.auth.is_some() }))
@@ -167,25 +172,23 @@ fn static_provider(
     key: &ObjectKey,
     backend: &AgentgatewayBackend,
     place: Place,
+    inherited: &Inherited<'_>,
     findings: &mut Findings,
 ) -> Option<Provider> {
-    let effective = policy::effective(index, key, backend, None, None);
+    let effective = policy::effective(index, key, backend, None, None, inherited);
+    // A policy on the way does not say which backend it cannot be put on.
+    let what = |setting: &str, object: &ObjectKey| match inherited.is_from(object) {
+        true => format!("{setting} for the static {key}"),
+        false => format!("{setting} for a static backend"),
+    };
     if let Some(auth) = &effective.auth {
-        findings.not_served(
-            &auth.object,
-            &auth.path,
-            "auth for a static backend",
-            "use ai.provider.custom for an LLM",
-        );
+        let remedy = "use ai.provider.custom for an LLM";
+        findings.not_served(&auth.object, &auth.path, &what("auth", &auth.object), remedy);
         return None;
     }
     if let Some(guard) = &effective.ai.prompt_guard {
-        findings.not_served(
-            &guard.object,
-            &guard.path,
-            "a prompt guard for a static backend",
-            "use ai.provider.custom for an LLM; until then requests are answered with 500",
-        );
+        let remedy = "use ai.provider.custom for an LLM; until then requests are answered with 500";
+        findings.not_served(&guard.object, &guard.path, &what("a prompt guard", &guard.object), remedy);
         return None;
     }
     let version = effective.http.as_ref().and_then(|http| http.value.version);
@@ -194,7 +197,12 @@ fn static_provider(
         None => None,
     };
     Some(Provider {
-        cluster: names::static_cluster(&key.namespace, &key.name, &format!("{place:?} {tls:?}")),
+        cluster: names::static_cluster(
+            &key.namespace,
+            &key.name,
+            &format!("{place:?} {tls:?}"),
+            inherited.for_connections().name(),
+        ),
         place,
         tls,
         credentials: Vec::new(),

@@ -9,7 +9,7 @@ use crate::backend::{self, Backend};
 use crate::findings::Findings;
 use crate::index::Index;
 use crate::names;
-use crate::policy::From;
+use crate::policy::{Effective, From, Inherited};
 use crate::provider::{CONNECT_TIMEOUT, Place, Provider};
 use crate::route::Context;
 use crate::service;
@@ -45,12 +45,13 @@ impl Target {
     }
 }
 
-/// Follows the references of a rule. Those without weight take no part.
+/// Follows the references of a rule, for which this is `inherited`. Those without weight take no part.
 pub(crate) fn follow(
     context: Context<'_>,
     route: &ObjectKey,
     path: &str,
     references: &[HttpRouteRulesBackendRefs],
+    inherited: &Inherited<'_>,
     findings: &mut Findings,
 ) -> Vec<Destination> {
     let mut destinations = Vec::new();
@@ -58,7 +59,7 @@ pub(crate) fn follow(
         let path = format!("{path}.backendRefs[{index}]");
         let weight = u32::try_from(reference.weight.unwrap_or(1)).unwrap_or(0);
         let filtered = has_unserved_filter(route, &path, reference, findings);
-        let target = match target(context, route, &path, reference, findings) {
+        let target = match target(context, route, &path, reference, inherited, findings) {
             Some(backend) if !filtered => Target::Backend(backend),
             _ => Target::Nowhere,
         };
@@ -96,6 +97,7 @@ fn target(
     route: &ObjectKey,
     path: &str,
     reference: &HttpRouteRulesBackendRefs,
+    inherited: &Inherited<'_>,
     findings: &mut Findings,
 ) -> Option<Arc<Backend>> {
     let namespace = reference.namespace.as_deref().unwrap_or(&route.namespace);
@@ -115,11 +117,12 @@ fn target(
                 namespace: namespace.to_owned(),
                 name: reference.name.clone(),
             };
-            let Some(resolved) = context.backends.get(&key) else {
+            let Some(object) = context.index.objects.backend(&key.namespace, &key.name) else {
                 let absence = context.index.objects.absence(&key);
                 findings.error(route, path, absence.message, absence.remedy);
                 return None;
             };
+            let resolved = context.backends.backend(context.index, &key, object, inherited, findings);
             // The policy that closes a backend says so itself.
             if resolved.is_none() && !context.index.closed.whole(&key) {
                 findings.error(
@@ -129,7 +132,7 @@ fn target(
                     "see what is reported about it",
                 );
             }
-            resolved.clone()
+            resolved
         }
         ("", "Service") => {
             let Some(port) = reference.port.and_then(|port| u16::try_from(port).ok()) else {
@@ -137,6 +140,10 @@ fn target(
                 return None;
             };
             service::find(context.index, route, path, namespace, name, port, findings)?;
+            let key = crate::objects::key(Kind::Service, namespace, name);
+            if !is_served_by_service(inherited, &key, findings) {
+                return None;
+            }
             let groups = vec![vec![service_provider(namespace, name, port)]];
             Some(Arc::new(Backend { groups, ..Backend::default() }))
         }
@@ -151,6 +158,31 @@ fn target(
             None
         }
     }
+}
+
+/// Whether a Service can be reached where this is inherited: nothing of it is put on requests to one. What protects
+/// something closes the way, other settings are left out.
+fn is_served_by_service(inherited: &Inherited<'_>, service: &ObjectKey, findings: &mut Findings) -> bool {
+    let set = Effective::default().inheriting(inherited);
+    let protects = [
+        set.auth.as_ref().map(|auth| ("auth", auth.place())),
+        set.tls.as_ref().map(|tls| ("tls", tls.place())),
+        set.ai.prompt_guard.as_ref().map(|guard| ("a prompt guard", guard.place())),
+    ];
+    for (what, (object, path)) in protects.iter().flatten() {
+        let remedy = "requests for it are answered with 500 rather than sent without it; refer to an \
+                      AgentgatewayBackend, or use a route that the policy is not for";
+        findings.not_served(object, path, &format!("{what} for {service}"), remedy);
+    }
+    let tunes = [
+        set.tcp.as_ref().map(|tcp| ("tcp", tcp.place())),
+        set.http.as_ref().map(|http| ("http", http.place())),
+        set.health.as_ref().map(|health| ("health", health.place())),
+    ];
+    for (what, (object, path)) in tunes.iter().flatten() {
+        findings.ignored(object, path, &format!("{what} for a Service"), "refer to an AgentgatewayBackend");
+    }
+    protects.iter().all(Option::is_none)
 }
 
 pub(crate) fn service_provider(namespace: &str, name: &str, port: u16) -> Provider {
@@ -221,7 +253,7 @@ pub(crate) fn fixed(
         findings.error(policy, field, message, "refer to one with `static`");
         return None;
     }
-    let resolved = backend::resolve(index, &key, object, findings);
+    let resolved = backend::resolve(index, &key, object, &Inherited::default(), findings);
     if resolved.is_none() {
         let message = format!("{key} cannot be used");
         findings.error(policy, field, message, "see what is reported about it");

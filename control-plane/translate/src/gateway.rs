@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use resources::gateway_api::gateways::Gateway;
-use resources::gateway_api::httproutes::HttpRoute;
 use resources::{Kind, ObjectKey};
 
-use crate::attachment::{Port, common_hosts, is_gateway, listeners_of};
+use crate::attachment::{
+    Attached, Guard, Port, attached_hosts, common_hosts, guard, is_gateway, listeners_of, with_settings,
+};
+use crate::authentication::{self, Authentication, Chain};
 use crate::destination::Target;
 use crate::envoy;
 use crate::findings::Findings;
-use crate::index::{self, Backends, Index};
+use crate::index::{Backends, Index};
 use crate::limit::{self, Limited, Limits};
 use crate::model::{self, Models};
 use crate::names;
@@ -26,9 +28,10 @@ pub(crate) fn translate(objects: &Objects, settings: &Settings) -> Translation {
     let mut findings = Findings::default();
     let mut out = Translation::default();
     let index = Index::new(objects, &mut findings);
-    let backends = index::resolve_backends(&index, &mut findings);
-    let models = Models::new(&index, &mut findings);
+    let backends = Backends::default();
+    let models = Models::new(&index);
     let limits = limit::resolve(&index, settings, &mut findings);
+    let authentication = authentication::resolve(&index, &mut findings);
     let ports = ports(objects, settings, &mut findings);
     report_gateways(objects, settings, &mut findings);
     report_routes(objects, settings, &ports, &mut findings);
@@ -39,10 +42,18 @@ pub(crate) fn translate(objects: &Objects, settings: &Settings) -> Translation {
     };
     model::report(&models, objects, &ports, is_ours, &mut findings);
     let mut providers = Providers::default();
-    let all = All { index: &index, backends: &backends, models: &models, limits: &limits };
+    let all = All {
+        index: &index,
+        backends: &backends,
+        models: &models,
+        limits: &limits,
+        authentication: &authentication,
+    };
     for port in &ports {
         translate_port(all, settings, port, &mut providers, &mut out, &mut findings);
     }
+    backends.report_unreached(&index, &mut findings);
+    models.report_unreached(&index, &mut findings);
     let with_others =
         providers.reached.iter().filter(|(cluster, _)| providers.with_others.contains(*cluster));
     let credential_headers = provider::credential_headers(with_others.map(|(_, provider)| provider));
@@ -72,6 +83,7 @@ struct All<'a> {
     backends: &'a Backends,
     models: &'a Models<'a>,
     limits: &'a Limits,
+    authentication: &'a Authentication,
 }
 
 /// The providers some route leads to, by cluster.
@@ -155,7 +167,7 @@ fn is_ours(
 }
 
 fn translate_port(
-    All { index, backends, models, limits }: All<'_>,
+    All { index, backends, models, limits, authentication }: All<'_>,
     settings: &Settings,
     port: &Port<'_>,
     providers: &mut Providers,
@@ -166,15 +178,26 @@ fn translate_port(
         index.policies.max_buffer_size(&port.gateway).unwrap_or(filter_config::DEFAULT_MAX_BODY_BYTES);
     let max_buffered = envoy::buffer_limit(max_body);
     let gateway = &port.gateway;
-    let context = Context { index, backends, models, limits, settings, gateway, max_body: max_buffered };
+    let context = Context {
+        index,
+        backends,
+        models,
+        limits,
+        authentication,
+        settings,
+        gateway,
+        listener: None,
+        max_body: max_buffered,
+    };
     let mut hosts: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
     for (key, route) in index.objects.http_routes() {
         let attached = attached_hosts(index, port, key, route);
-        if attached.is_empty() {
-            continue;
-        }
-        let entries = route::entries(context, key, route, findings);
-        for (host, guard) in attached {
+        let mut by_listener: BTreeMap<Option<&str>, Vec<Entry>> = BTreeMap::new();
+        for (host, Attached { guard, listener }) in attached {
+            let listener = with_settings(index, port, &listener.name);
+            let entries = by_listener
+                .entry(listener)
+                .or_insert_with(|| route::entries(Context { listener, ..context }, key, route, findings));
             let served = entries.iter().cloned().map(|entry| match guard {
                 Guard::Open => entry,
                 Guard::Closed => entry.closed(),
@@ -185,8 +208,9 @@ fn translate_port(
     for (_, listener) in &port.listeners {
         let attached = model::models_of_listener(models, index.objects, port, listener, findings);
         let guard = guard(index, port, &listener.name);
+        let context = Context { listener: with_settings(index, port, &listener.name), ..context };
         for host in common_hosts(listener.hostname.as_deref(), None) {
-            let entries = route::of_listener(context, &attached).into_iter();
+            let entries = route::of_listener(context, &attached, findings).into_iter();
             let served = entries.map(|entry| if guard == Guard::Closed { entry.closed() } else { entry });
             hosts.entry(host).or_default().extend(served);
         }
@@ -247,6 +271,11 @@ fn translate_port(
         providers.reached.entry(provider.cluster.clone()).or_insert_with(|| provider.clone());
     }
     let name = names::listener(&port.gateway.namespace, &port.gateway.name, port.number);
+    limit::report_unknown_callers(hosts.values().flatten(), findings);
+    let chain = Chain::of(&name, hosts.values_mut().flatten());
+    for service in chain.jwt.values().flat_map(|jwt| jwt.services()) {
+        providers.reached.entry(service.cluster.clone()).or_insert_with(|| service.clone());
+    }
     let llm = filter_config::Llm {
         model_header: publish_model.then(|| filter_config::MODEL_HEADER.to_owned()),
         keep_client_credential: client_credential,
@@ -261,7 +290,7 @@ fn translate_port(
         .into_iter()
         .map(|(host, entries)| (host, entries.into_iter().map(|entry| entry.route).collect()));
     let listener = envoy::Port { gateway: &port.gateway, name: &name, number: port.number };
-    let filters = envoy::Filters { llm: &llm, limit: limit.as_ref(), services };
+    let filters = envoy::Filters { llm: &llm, authentication: &chain, limit: limit.as_ref(), services };
     envoy::port(settings, listener, &filters, &told, hosts.collect(), out);
 }
 
@@ -282,21 +311,6 @@ fn limit_filter(limited: &[Arc<Limited>], settings: &Settings) -> Option<filter_
         prices,
         ..filter_config::Limit::default()
     })
-}
-
-/// Whether a policy that is not in force closes the way to a host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Guard {
-    Open,
-    Closed,
-}
-
-/// Whether the way through a listener is closed.
-fn guard(index: &Index<'_>, port: &Port<'_>, listener: &str) -> Guard {
-    let closed = index.closed.whole(&port.gateway)
-        || index.closed.port(&port.gateway, port.number)
-        || index.closed.section(&port.gateway, listener);
-    if closed { Guard::Closed } else { Guard::Open }
 }
 
 /// The virtual models among whose targets the `llm` filter chooses on a port. It does so before a route is known, so
@@ -341,26 +355,6 @@ fn virtual_models(
         *entry = entry.clone().closed();
     }
     choices.into_iter().map(|(model, choice)| (model, choice.targets)).collect()
-}
-
-/// The host names under which a route is served on a port.
-fn attached_hosts(
-    index: &Index<'_>,
-    port: &Port<'_>,
-    key: &ObjectKey,
-    route: &HttpRoute,
-) -> BTreeMap<String, Guard> {
-    let mut hosts = BTreeMap::new();
-    for parent in route.spec.parent_refs.iter().flatten() {
-        for listener in listeners_of(index.objects, port, key, parent) {
-            let guard = guard(index, port, &listener.name);
-            for host in common_hosts(listener.hostname.as_deref(), route.spec.hostnames.as_deref()) {
-                let known = hosts.entry(host).or_insert(guard);
-                *known = guard.max(*known);
-            }
-        }
-    }
-    hosts
 }
 
 /// Reports what is not served of the Gateways that are ours.

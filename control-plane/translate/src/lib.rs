@@ -8,11 +8,12 @@
 //!
 //! The way through the code: `gateway` finds the listeners and the routes attached to them (`attachment`), `route` turns rules
 //! into Envoy routes, `destination` follows their backend references, `backend` and `policy` resolve an
-//! `AgentgatewayBackend` into `provider`s, `model` an `AgentgatewayModel`, and `envoy/` writes each kind of Envoy resource. `index` is what all
-//! of them look things up in.
+//! `AgentgatewayBackend` into `provider`s, once for each set of policies on the way to it, `model` an `AgentgatewayModel`,
+//! and `envoy/` writes each kind of Envoy resource. `index` is what all of them look things up in.
 #![forbid(unsafe_code)]
 
 mod attachment;
+mod authentication;
 mod backend;
 pub mod bootstrap;
 mod destination;

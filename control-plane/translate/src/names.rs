@@ -13,6 +13,29 @@ pub(crate) fn llm_filter(listener: &str) -> String {
     format!("weir/llm/{listener}")
 }
 
+/// Name of the filter that checks the tokens of clients on a listener.
+pub(crate) fn jwt_filter(listener: &str) -> String {
+    format!("weir/jwt/{listener}")
+}
+
+/// Name of the filter that puts the claims of a token where other filters find them.
+pub(crate) const CLAIMS_FILTER: &str = "weir/jwt-claims";
+
+/// Name of the cluster of a service that tells the keys of an issuer of tokens.
+pub(crate) fn jwks_cluster(host: &str, destination: &str) -> String {
+    format!("jwks/{host}~{}", fingerprint(destination))
+}
+
+/// Name of the `api-keys` filter of a listener.
+pub(crate) fn api_keys_filter(listener: &str) -> String {
+    format!("weir/api-keys/{listener}")
+}
+
+/// Name of the `order` filter of a listener.
+pub(crate) fn order_filter(listener: &str) -> String {
+    format!("weir/order/{listener}")
+}
+
 /// Name of the `limit` filter of a listener.
 pub(crate) fn limit_filter(listener: &str) -> String {
     format!("weir/limit/{listener}")
@@ -45,12 +68,20 @@ pub(crate) fn guard_cluster(kind: &str, host: &str, destination: &str) -> String
 }
 
 /// Name of the cluster of one provider of a backend. `destination` fingerprints where it leads and what is
-/// spoken there, so that a provider switched in place is a new cluster, warmed before routes name it.
-pub(crate) fn provider_cluster(namespace: &str, backend: &str, provider: &str, destination: &str) -> String {
-    format!("ai/{namespace}/{backend}/{provider}~{}", fingerprint(destination))
+/// spoken there, so that a provider switched in place is a new cluster, warmed before routes name it. `inherited`
+/// names what holds for it on one way and not on another.
+pub(crate) fn provider_cluster(
+    namespace: &str,
+    backend: &str,
+    provider: &str,
+    destination: &str,
+    inherited: &str,
+) -> String {
+    format!("ai/{namespace}/{backend}/{provider}~{}{inherited}", fingerprint(destination))
 }
 
 /// Name of the cluster of a model's provider, for requests that are sent as `model`, or as what the client named.
+/// `destination` is what the name of a [`provider_cluster`] ends with.
 pub(crate) fn model_cluster(namespace: &str, name: &str, model: Option<&str>, destination: &str) -> String {
     let sent = model.map(|model| format!("/{model}")).unwrap_or_default();
     format!("model/{namespace}/{name}{sent}~{destination}")
@@ -61,9 +92,9 @@ pub(crate) fn collector_cluster(protocol: &str, host: &str, destination: &str) -
     format!("telemetry/{protocol}/{host}~{}", fingerprint(destination))
 }
 
-/// Name of the cluster of a static backend.
-pub(crate) fn static_cluster(namespace: &str, backend: &str, destination: &str) -> String {
-    format!("static/{namespace}/{backend}~{}", fingerprint(destination))
+/// Name of the cluster of a static backend. `inherited` is as in [`provider_cluster`].
+pub(crate) fn static_cluster(namespace: &str, backend: &str, destination: &str, inherited: &str) -> String {
+    format!("static/{namespace}/{backend}~{}{inherited}", fingerprint(destination))
 }
 
 /// Name of the cluster of a Service port.
@@ -82,6 +113,12 @@ pub(crate) fn credential_secret(namespace: &str, secret: &str, entry: Option<&st
 /// Name of the secret with a credential that is written into an object, for a provider of a backend.
 pub(crate) fn inline_secret(namespace: &str, backend: &str, provider: &str) -> String {
     format!("inline/{namespace}/{backend}/{provider}")
+}
+
+/// Name of the secret with a credential that is written into a policy for requests that come a certain way. No name of a
+/// provider holds a capital.
+pub(crate) fn policy_secret(namespace: &str, policy: &str) -> String {
+    inline_secret(namespace, policy, "Policy")
 }
 
 /// Name of the secret with the certificate and key of a Secret of type `kubernetes.io/tls`.

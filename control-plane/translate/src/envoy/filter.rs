@@ -5,6 +5,7 @@ use envoy_proto::envoy::config::core::v3::{
 };
 use envoy_proto::envoy::extensions::dynamic_modules::v3::DynamicModuleConfig;
 use envoy_proto::envoy::extensions::filters::http::dynamic_modules::v3::DynamicModuleFilter;
+use envoy_proto::envoy::extensions::filters::http::jwt_authn::v3::JwtAuthentication;
 use envoy_proto::envoy::extensions::filters::http::wasm::v3::Wasm;
 use envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
     HttpFilter, http_filter,
@@ -23,22 +24,33 @@ const TYPE_URLS: [&str; 2] = [
     "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter",
 ];
 
-/// A filter of Weir's: its configuration, and how a chain refers to it.
+/// Type URL of Envoy's own filter that checks tokens.
+const JWT_TYPE_URL: [&str; 1] =
+    ["type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"];
+
+/// A filter that can change by itself: its configuration, and how a chain refers to it.
 pub(super) struct Filter {
     /// Name in the chain, and of the extension resource.
     pub(super) name: String,
     pub(super) config: TypedExtensionConfig,
+    type_urls: &'static [&'static str],
     delivery: Delivery,
 }
 
 impl Filter {
+    /// Envoy's own filter that checks tokens.
+    pub(super) fn jwt(settings: &Settings, name: String, config: &JwtAuthentication) -> Self {
+        let config = TypedExtensionConfig { name: name.clone(), typed_config: Some(pack(config)) };
+        Self { name, config, type_urls: &JWT_TYPE_URL, delivery: settings.delivery }
+    }
+
     /// The entry in a filter chain.
     pub(super) fn entry(&self) -> HttpFilter {
         let config_type = match self.delivery {
             Delivery::Static => self.config.typed_config.clone().map(http_filter::ConfigType::TypedConfig),
             Delivery::Discovery => Some(http_filter::ConfigType::ConfigDiscovery(ExtensionConfigSource {
                 config_source: Some(ads()),
-                type_urls: TYPE_URLS.iter().map(|&url| url.to_owned()).collect(),
+                type_urls: self.type_urls.iter().map(|&url| url.to_owned()).collect(),
                 ..ExtensionConfigSource::default()
             })),
         };
@@ -49,6 +61,17 @@ impl Filter {
 /// The `llm` filter of a listener.
 pub(super) fn llm(settings: &Settings, listener: &str, config: &filter_config::Llm) -> Filter {
     filter(settings, names::llm_filter(listener), "llm", serde_json::to_value(config))
+}
+
+/// The `api-keys` filter of a listener.
+pub(super) fn api_keys(settings: &Settings, listener: &str, config: &filter_config::ApiKeys) -> Filter {
+    filter(settings, names::api_keys_filter(listener), "api-keys", serde_json::to_value(config))
+}
+
+/// The `order` filter of a listener.
+pub(super) fn order(settings: &Settings, listener: &str) -> Filter {
+    let config = filter_config::Order::default();
+    filter(settings, names::order_filter(listener), "order", serde_json::to_value(config))
 }
 
 /// The `limit` filter of a listener.
@@ -104,5 +127,5 @@ fn filter(settings: &Settings, name: String, kind: &str, config: serde_json::Res
         }),
     };
     let config = TypedExtensionConfig { name: name.clone(), typed_config: Some(typed_config) };
-    Filter { name, config, delivery: settings.delivery }
+    Filter { name, config, type_urls: &TYPE_URLS, delivery: settings.delivery }
 }

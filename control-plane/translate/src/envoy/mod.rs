@@ -1,5 +1,6 @@
 //! Envoy resources, written.
 
+mod authentication;
 mod cluster;
 mod credential;
 mod filter;
@@ -20,12 +21,13 @@ use envoy_proto::envoy::r#type::matcher::v3::{StringMatcher, string_matcher};
 use envoy_proto::pack;
 use resources::ObjectKey;
 
+use crate::authentication::Chain;
 use crate::index::Index;
 use crate::limit::Service;
 use crate::model::header_changes;
 use crate::output::{ResourceKind, Translation};
 use crate::provider::Provider;
-use crate::settings::{Delivery, Settings};
+use crate::settings::{Delivery, Runtime, Settings};
 use crate::telemetry::Telemetry;
 
 /// Room above the largest request body the `llm` filter accepts, so that it can answer in the caller's
@@ -80,6 +82,8 @@ pub(crate) struct Port<'a> {
 /// What the filters of a port are told.
 pub(crate) struct Filters<'a> {
     pub(crate) llm: &'a filter_config::Llm,
+    /// Who may call.
+    pub(crate) authentication: &'a Chain,
     /// Where some route is limited.
     pub(crate) limit: Option<&'a filter_config::Limit>,
     /// The rate limit services that routes ask.
@@ -117,7 +121,14 @@ pub(crate) fn port(
         max_direct_response_body_size_bytes: longest,
         ..RouteConfiguration::default()
     };
-    let llm = filter::llm(settings, name, filters.llm);
+    // Under wasm, filters behind `llm` see the route it has left until one of Envoy's own has asked for the next.
+    let unseen = filters.llm.model_header.is_some() && matches!(settings.runtime, Runtime::Wasm { .. });
+    let order = (several && unseen).then(|| filter::order(settings, name));
+    let llm = filter_config::Llm { defer_order: order.is_some(), ..filters.llm.clone() };
+    let llm = filter::llm(settings, name, &llm);
+    let chain = filters.authentication;
+    let jwt = (!chain.jwt.is_empty()).then(|| authentication::jwt(settings, name, &chain.jwt));
+    let api_keys = chain.api_keys.as_ref().map(|config| filter::api_keys(settings, name, config));
     let limit = filters.limit.map(|config| filter::limit(settings, name, config));
     let services = &filters.services;
     let inline = match settings.delivery {
@@ -125,14 +136,22 @@ pub(crate) fn port(
         Delivery::Static => Some(routes.clone()),
     };
     let mut filters = vec![llm.entry()];
+    if unseen && (several || jwt.is_some() || api_keys.is_some() || limit.is_some()) {
+        filters.push(order::look_at_route());
+    }
+    filters.extend(order.as_ref().map(filter::Filter::entry));
     if several {
         filters.extend(order::filters(settings));
     }
+    if let Some(jwt) = &jwt {
+        filters.extend([jwt.entry(), authentication::claims()]);
+    }
+    filters.extend(api_keys.as_ref().map(filter::Filter::entry));
     filters.extend(limit.as_ref().map(filter::Filter::entry));
     filters.extend(rate_limit::filters(services.iter().copied()));
     let listener = listener::listener(settings, name, number, filters, told, inline);
     if settings.delivery == Delivery::Discovery {
-        for filter in std::iter::once(&llm).chain(&limit) {
+        for filter in std::iter::once(&llm).chain(&order).chain(&jwt).chain(&api_keys).chain(&limit) {
             out.add(ResourceKind::Extension, &filter.name, pack(&filter.config), gateway);
         }
         out.add(ResourceKind::Routes, name, pack(&routes), gateway);
@@ -140,6 +159,7 @@ pub(crate) fn port(
     out.add(ResourceKind::Listener, name, pack(&listener), gateway);
 }
 
+pub(crate) use authentication::{require_api_key, require_token};
 pub use credential::token_secret;
 pub(crate) use rate_limit::ask;
 

@@ -30,6 +30,12 @@ pub(super) fn has_several(route: &Route) -> bool {
     metadata.is_some_and(|fields| fields.fields.contains_key(key))
 }
 
+/// A filter that changes nothing. It asks for the route, which Envoy chooses then, so that modules behind it can see what
+/// an edit of headers before it has led to.
+pub(super) fn look_at_route() -> HttpFilter {
+    filter("weir/route", pack(&SetFilterState::default()))
+}
+
 /// The filters behind the `llm` filter, where some route leads to several providers.
 pub(super) fn filters(settings: &Settings) -> Vec<HttpFilter> {
     if matches!(settings.runtime, Runtime::Native { .. }) {

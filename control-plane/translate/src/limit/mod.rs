@@ -3,6 +3,7 @@
 //! The `limit` filter keeps the local buckets, and says in filter state what a request counts for; Envoy's own filter
 //! behind it asks the rate limit service with that. A limit that cannot be in force closes the routes it is for.
 
+mod callers;
 mod service;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ use crate::index::Index;
 use crate::names;
 use crate::provider::Provider;
 use crate::settings::Settings;
+use callers::Callers;
+pub(crate) use callers::report_unknown_callers;
 
 /// The limits of all policies, by policy; `None` for those that cannot be in force.
 pub(crate) type Limits = BTreeMap<ObjectKey, Option<Arc<Limited>>>;
@@ -29,6 +32,8 @@ pub(crate) type Limits = BTreeMap<ObjectKey, Option<Arc<Limited>>>;
 /// What a policy limits.
 #[derive(Debug)]
 pub(crate) struct Limited {
+    /// Whom its expressions look at.
+    callers: Callers,
     /// Name → policy of the `limit` filter.
     pub(crate) policies: BTreeMap<String, LimitPolicy>,
     pub(crate) service: Option<Service>,
@@ -58,7 +63,7 @@ pub(crate) struct Asked {
 }
 
 /// What expressions can look at when a request comes.
-const OF_REQUEST: [&str; 2] = ["request", "llm"];
+const OF_REQUEST: [&str; 4] = ["request", "llm", callers::JWT, callers::API_KEY];
 
 /// Resolves the limits of all policies, used or not, so that what is wrong with them is known.
 pub(crate) fn resolve(index: &Index<'_>, settings: &Settings, findings: &mut Findings) -> Limits {
@@ -68,7 +73,8 @@ pub(crate) fn resolve(index: &Index<'_>, settings: &Settings, findings: &mut Fin
     });
     limits
         .map(|(key, limit)| {
-            let limited = Reading { index, settings, key, findings }.limit(limit);
+            let callers = Callers::of(key);
+            let limited = Reading { index, settings, key, callers, findings }.limit(limit);
             if limited.is_none() {
                 let remedy = "correct what else is reported about it, or remove it";
                 let message = "the limits cannot be kept, so what they are for is answered with 500";
@@ -87,12 +93,13 @@ struct Reading<'a> {
     index: &'a Index<'a>,
     settings: &'a Settings,
     key: &'a ObjectKey,
+    callers: Callers,
     findings: &'a mut Findings,
 }
 
 impl Reading<'_> {
     /// `None` when it cannot be in force, which has then been reported.
-    fn limit(&mut self, limit: &RateLimit) -> Option<Limited> {
+    fn limit(mut self, limit: &RateLimit) -> Option<Limited> {
         let name = format!("{}/{}", self.key.namespace, self.key.name);
         let asked = limit.reserve.clone().unwrap_or_default();
         let mut policies = BTreeMap::new();
@@ -119,7 +126,8 @@ impl Reading<'_> {
             self.findings.error(self.key, PATH, message, "name one with --prices");
             return None;
         }
-        Some(Limited { policies, service: service.map_or(Some(None), |service| service.map(Some))? })
+        let service = service.map_or(Some(None), |service| service.map(Some))?;
+        Some(Limited { callers: self.callers, policies, service })
     }
 
     fn descriptors(&mut self, name: &str, list: &[RateLimitDescriptor]) -> Option<Vec<Descriptor>> {
@@ -172,10 +180,11 @@ impl Reading<'_> {
                 return false;
             }
         };
+        self.callers.note(&expression, path);
         let unknown = expression.referenced_roots().find(|root| !roots.contains(root));
         if let Some(root) = unknown {
             let what = format!("`{root}` in this expression");
-            let remedy = format!("use {}", roots.join(" and "));
+            let remedy = format!("use {}", roots.join(", "));
             self.findings.not_served(self.key, path, &what, &remedy);
         }
         unknown.is_none()

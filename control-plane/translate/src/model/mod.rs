@@ -7,21 +7,27 @@ mod resolve;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use filter_config::ConditionalTarget;
 use resources::{AgentgatewayModel, ModelVisibility, ObjectKey};
 
 use crate::destination::Destination;
 use crate::findings::Findings;
-use crate::index::Index;
+use crate::index::{Index, Resolved};
+use crate::policy::Inherited;
 pub(crate) use attach::{models_of_listener, models_of_rule, offers_models, report};
 pub(crate) use headers::header_changes;
 
-/// All models, resolved. Refused ones are among them: what they would serve must not go to a wider model.
+/// All models, and what those that are offered lead to. Refused ones are among them: what they would serve must not go to
+/// a wider model.
 #[derive(Debug, Default)]
-pub(crate) struct Models<'a>(BTreeMap<ObjectKey, Model<'a>>);
+pub(crate) struct Models<'a> {
+    all: BTreeMap<&'a ObjectKey, Model<'a>>,
+    leads: Resolved<Arc<Leads>>,
+}
 
-/// A model, resolved.
+/// A model.
 #[derive(Debug, Clone)]
 pub(crate) struct Model<'a> {
     pub(crate) key: &'a ObjectKey,
@@ -32,7 +38,8 @@ pub(crate) struct Model<'a> {
     public: bool,
     /// Whether it chooses among other models.
     is_virtual: bool,
-    pub(crate) leads: Leads,
+    /// Whether validation found it unusable.
+    refused: bool,
     /// Who owns it, in lists.
     owner: &'static str,
 }
@@ -100,27 +107,45 @@ impl std::fmt::Display for Pattern {
 }
 
 impl<'a> Models<'a> {
-    /// Resolves all models and reports what is wrong with them.
-    pub(crate) fn new(index: &Index<'a>, findings: &mut Findings) -> Self {
-        let mut models = BTreeMap::new();
-        for (key, object) in index.objects.models() {
-            let leads = resolve::leads(index, key, object, findings);
-            models.extend(Model::new(key, object, leads).map(|model| (key.clone(), model)));
+    /// All models; none of them is resolved before something leads to it.
+    pub(crate) fn new(index: &Index<'a>) -> Self {
+        let usable = index.objects.models().map(|(key, object)| Model::new(key, object, false));
+        let refused = index.objects.refused_models().map(|(key, object)| Model::new(key, object, true));
+        let all = usable.chain(refused).flatten().map(|model| (model.key, model)).collect();
+        Self { all, leads: Resolved::default() }
+    }
+
+    /// What a model leads to where this is inherited. What is wrong with it is reported the first time.
+    pub(crate) fn leads(
+        &self,
+        index: &Index<'a>,
+        model: &Model<'a>,
+        inherited: &Inherited<'a>,
+        findings: &mut Findings,
+    ) -> Arc<Leads> {
+        self.leads.get(model.key, inherited, || {
+            let leads = match model.refused {
+                true => Leads::Refused,
+                false => resolve::leads(index, model.key, model.object, inherited, findings),
+            };
+            Arc::new(leads)
+        })
+    }
+
+    /// Reports what is wrong with those that are offered nowhere, so that it is known before they are.
+    pub(crate) fn report_unreached(&self, index: &Index<'a>, findings: &mut Findings) {
+        for model in self.iter().filter(|model| !self.leads.is_reached(model.key)) {
+            self.leads(index, model, &Inherited::default(), findings);
         }
-        for (key, object) in index.objects.refused_models() {
-            let model = Model::new(key, object, Leads::Refused);
-            models.extend(model.map(|model| (key.clone(), model)));
-        }
-        Self(models)
     }
 
     fn iter(&self) -> impl Iterator<Item = &Model<'a>> {
-        self.0.values()
+        self.all.values()
     }
 }
 
 impl<'a> Model<'a> {
-    fn new(key: &'a ObjectKey, object: &'a AgentgatewayModel, leads: Leads) -> Option<Self> {
+    fn new(key: &'a ObjectKey, object: &'a AgentgatewayModel, refused: bool) -> Option<Self> {
         let spec = &object.spec;
         Some(Self {
             key,
@@ -128,7 +153,7 @@ impl<'a> Model<'a> {
             pattern: Pattern::read(spec.pattern(&key.name))?,
             public: spec.visibility() == ModelVisibility::Public,
             is_virtual: spec.virtual_model.is_some(),
-            leads,
+            refused,
             owner: spec.provider.map_or("weir", preset::owner),
         })
     }
@@ -146,8 +171,7 @@ impl<'a> Model<'a> {
 
     /// Its entry in lists of models. A pattern is no name one could ask for, and has none.
     pub(crate) fn listed(&self) -> Option<serde_json::Value> {
-        let served = !matches!(self.leads, Leads::Refused);
-        self.pattern.exact().filter(|_| served).map(|name| {
+        self.pattern.exact().filter(|_| !self.refused).map(|name| {
             serde_json::json!({
                 "id": name,
                 "object": "model",

@@ -5,9 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use expressions::Expression;
 use filter_config::ConditionalTarget;
-use resources::{
-    AgentgatewayModel, BackendTls, FieldExpression, Kind, ModelPolicies, ModelRef, ObjectKey, VirtualModel,
-};
+use resources::{AgentgatewayModel, BackendTls, Kind, ModelPolicies, ModelRef, ObjectKey, VirtualModel};
 
 use super::{Leads, Pattern, headers, preset};
 use crate::backend::Backend;
@@ -15,7 +13,7 @@ use crate::destination::{Destination, Target};
 use crate::findings::Findings;
 use crate::index::Index;
 use crate::names;
-use crate::policy::{Ai, Effective, From};
+use crate::policy::{Ai, Effective, From, Inherited};
 use crate::provider::{self, Provider, Section};
 
 /// The section name of a model's provider. No name of a provider of a backend holds a capital, so what is named after
@@ -25,21 +23,22 @@ const SECTION: &str = "Model";
 /// TLS with the system's trusted certificates, for URLs that begin with `https`.
 static SYSTEM_TLS: LazyLock<BackendTls> = LazyLock::new(BackendTls::default);
 
-/// What a usable model leads to.
+/// What a usable model leads to where this is `inherited`.
 pub(super) fn leads(
     index: &Index<'_>,
     key: &ObjectKey,
     model: &AgentgatewayModel,
+    inherited: &Inherited<'_>,
     findings: &mut Findings,
 ) -> Leads {
     match &model.spec.virtual_model {
         None => {
             let sent = Pattern::read(model.spec.pattern(&key.name));
             let sent = sent.as_ref().and_then(Pattern::exact);
-            let target = to_provider(provider(index, key, model, sent, findings));
+            let target = to_provider(provider(index, key, model, sent, inherited, findings));
             Leads::To(vec![Destination { weight: 1, target }])
         }
-        Some(choice) => virtual_leads(index, key, choice, findings),
+        Some(choice) => virtual_leads(index, key, choice, inherited, findings),
     }
 }
 
@@ -47,12 +46,13 @@ fn virtual_leads(
     index: &Index<'_>,
     key: &ObjectKey,
     choice: &VirtualModel,
+    inherited: &Inherited<'_>,
     findings: &mut Findings,
 ) -> Leads {
     let conditions = conditions(key, choice, findings);
     let mut target = |kind: &str, place: usize, model: &ModelRef, sent: &Option<String>| {
         let path = format!("spec.virtualModel.{kind}.targets[{place}]");
-        follow(index, key, &path, model, sent.as_deref(), findings)
+        follow(index, key, &path, model, sent.as_deref(), inherited, findings)
     };
     if let Some(weighted) = &choice.weighted {
         let shares = weighted.targets.iter().enumerate().map(|(place, one)| Destination {
@@ -121,6 +121,7 @@ fn follow(
     path: &str,
     reference: &ModelRef,
     sent: Option<&str>,
+    inherited: &Inherited<'_>,
     findings: &mut Findings,
 ) -> Option<Provider> {
     let field = format!("{path}.modelRef");
@@ -141,7 +142,7 @@ fn follow(
         findings.error(from, &format!("{path}.model"), message, "name the model to send");
         return None;
     };
-    provider(index, &key, model, Some(sent), findings)
+    provider(index, &key, model, Some(sent), inherited, findings)
 }
 
 /// The provider of a model with a provider. `sent` is the model it is asked for, `None` for the one the client names.
@@ -150,6 +151,7 @@ fn provider(
     key: &ObjectKey,
     model: &AgentgatewayModel,
     sent: Option<&str>,
+    inherited: &Inherited<'_>,
     findings: &mut Findings,
 ) -> Option<Provider> {
     let spec = &model.spec;
@@ -160,51 +162,41 @@ fn provider(
     {
         return None;
     }
-    let tls = policies.and_then(|policies| policies.tls.as_ref());
-    let implied = (of.tls == Some(true)).then(|| &*SYSTEM_TLS);
-    let effective = Effective {
-        auth: from(key, "auth", policies.and_then(|policies| policies.auth.as_ref())),
-        tls: from(key, "tls", tls.or(implied)),
-        health: from(key, "health", policies.and_then(|policies| policies.health.as_ref())),
-        ai: Ai {
-            prompt_guard: from(
-                key,
-                "promptGuard",
-                policies.and_then(|policies| policies.prompt_guard.as_ref()),
-            ),
-            ..Ai::default()
-        },
-        ..Effective::default()
-    };
+    let mut effective = own(key, policies).inheriting(inherited);
+    // What the URL says is weaker than any policy.
+    effective.tls =
+        effective.tls.or_else(|| from(key, "tls", (of.tls == Some(true)).then_some(&*SYSTEM_TLS)));
     let section = Section { name: SECTION, path: "spec", repeated: None };
     let mut provider = provider::resolve(index, key, section, &of.provider, &effective, findings)?;
-    if let Some(filter) = &mut provider.filter {
-        if let Some(name) = of.name {
-            name.clone_into(&mut filter.name);
-        }
-        filter.policy.transformations.extend(expressions(policies, |policies| &policies.transformations));
-        filter
-            .policy
-            .final_transformations
-            .extend(expressions(policies, |policies| &policies.final_transformations));
+    if let (Some(filter), Some(name)) = (&mut provider.filter, of.name) {
+        name.clone_into(&mut filter.name);
     }
     let of_rerank = provider.rerank.as_mut().map(|rerank| &mut rerank.cluster);
     for cluster in std::iter::once(&mut provider.cluster).chain(of_rerank) {
-        // The cluster of a backend's provider ends with the fingerprint of its destination.
+        // The cluster of a backend's provider ends with the fingerprint of its destination and what it inherits.
         let fingerprint = cluster.rsplit_once('~').map(|(_, fingerprint)| fingerprint).unwrap_or_default();
         *cluster = names::model_cluster(&key.namespace, &key.name, sent, fingerprint);
     }
     Some(provider)
 }
 
-fn from<'a, T>(key: &ObjectKey, field: &str, value: Option<&'a T>) -> Option<From<'a, T>> {
-    value.map(|value| From { value, object: key.clone(), path: format!("spec.policies.{field}") })
+/// The settings that stand in a model itself.
+fn own<'a>(key: &ObjectKey, policies: Option<&'a ModelPolicies>) -> Effective<'a> {
+    let Some(policies) = policies else { return Effective::default() };
+    Effective {
+        auth: from(key, "auth", policies.auth.as_ref()),
+        tls: from(key, "tls", policies.tls.as_ref()),
+        health: from(key, "health", policies.health.as_ref()),
+        ai: Ai {
+            prompt_guard: from(key, "promptGuard", policies.prompt_guard.as_ref()),
+            transformations: from(key, "transformations", policies.transformations.as_ref()),
+            final_transformations: from(key, "finalTransformations", policies.final_transformations.as_ref()),
+            ..Ai::default()
+        },
+        ..Effective::default()
+    }
 }
 
-fn expressions(
-    policies: Option<&ModelPolicies>,
-    list: impl Fn(&ModelPolicies) -> &Option<Vec<FieldExpression>>,
-) -> BTreeMap<String, String> {
-    let all = policies.into_iter().flat_map(|policies| list(policies).iter().flatten());
-    all.map(|one| (one.field.clone(), one.expression.clone())).collect()
+fn from<'a, T>(key: &ObjectKey, field: &str, value: Option<&'a T>) -> Option<From<'a, T>> {
+    value.map(|value| From { value, object: key.clone(), path: format!("spec.policies.{field}") })
 }

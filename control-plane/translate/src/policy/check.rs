@@ -1,7 +1,7 @@
 //! Reports policies that are not in force, or not as they are written: targets that do not exist, and
 //! combinations this version does not serve.
 
-use resources::{AgentgatewayBackend, AgentgatewayPolicy, AiPolicy, Kind, ObjectKey, PolicyTargetRef};
+use resources::{AgentgatewayBackend, AgentgatewayPolicy, Kind, ObjectKey, PolicyTargetRef};
 
 use super::target_kind;
 use crate::findings::Findings;
@@ -52,15 +52,13 @@ fn check_target(
         return;
     }
     if let Some(backend) = &policy.spec.backend
-        && kind != Kind::AgentgatewayBackend
+        && kind == Kind::Service
     {
-        // `auth`, `tls` and guards are reported, and what they were to protect is closed, by `closed`.
-        let unguarded = backend.ai.clone().map(|ai| AiPolicy { prompt_guard: None, ..ai });
+        // `auth` and `tls` are reported, and what they were to protect is closed, by `closed`.
         let fields = [
             ("tcp", backend.tcp.is_some()),
             ("http", backend.http.is_some()),
             ("health", backend.health.is_some()),
-            ("ai", unguarded.is_some_and(|ai| ai != AiPolicy::default())),
         ];
         for (field, _) in fields.iter().filter(|(_, set)| *set) {
             let what = format!("spec.backend.{field} for a {}", target.kind);

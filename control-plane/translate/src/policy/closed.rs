@@ -1,8 +1,8 @@
 //! What must not be served because a policy for it is not in force.
 //!
-//! A policy may guard what it targets. When it is refused as a whole, or asks for a credential or for TLS in
-//! a place where this version does not serve that, traffic must not flow as if it did not exist: what it
-//! targets is answered with 500 until the policy is corrected or deleted.
+//! A policy may guard what it targets. When it is refused as a whole, or asks for a credential or for TLS to a
+//! Service, which this version does not serve, traffic must not flow as if it did not exist: what it targets is
+//! answered with 500 until the policy is corrected or deleted.
 
 use std::collections::BTreeSet;
 
@@ -36,29 +36,32 @@ impl Closed {
             closed.0.extend(targets);
         }
         for (key, policy) in objects.policies() {
-            let limits = policy.spec.traffic.as_ref().is_some_and(|traffic| traffic.rate_limit.is_some());
+            let traffic = policy.spec.traffic.as_ref();
+            let fields = [
+                ("rateLimit", traffic.is_some_and(|traffic| traffic.rate_limit.is_some())),
+                ("jwtAuthentication", traffic.is_some_and(|traffic| traffic.jwt_authentication.is_some())),
+                (
+                    "apiKeyAuthentication",
+                    traffic.is_some_and(|traffic| traffic.api_key_authentication.is_some()),
+                ),
+            ];
             for (index, target) in policy.spec.target_refs.iter().flatten().enumerate() {
                 let of_listener = target.kind == Kind::Gateway.name() && target.section_name.is_some();
-                if limits && of_listener {
+                for (field, _) in fields.iter().filter(|(_, set)| *set && of_listener) {
                     let remedy = "target the whole Gateway, or its routes; until then its requests are answered with \
-                                  500 rather than without limits";
-                    let what = "spec.traffic.rateLimit for one listener";
-                    findings.not_served(key, &format!("spec.targetRefs[{index}].sectionName"), what, remedy);
+                                  500 rather than without it";
+                    let what = format!("spec.traffic.{field} for one listener");
+                    findings.not_served(key, &format!("spec.targetRefs[{index}].sectionName"), &what, remedy);
                     closed.0.extend(targets(objects, key, policy).into_iter().filter(|(object, part)| {
                         object.kind == Kind::Gateway && matches!(part, Part::Section(_))
                     }));
                 }
             }
             let Some(backend) = &policy.spec.backend else { continue };
-            let guards = backend.ai.as_ref().is_some_and(|ai| ai.prompt_guard.is_some());
-            let fields = [
-                ("auth", backend.auth.is_some()),
-                ("tls", backend.tls.is_some()),
-                ("ai.promptGuard", guards),
-            ];
+            let fields = [("auth", backend.auth.is_some()), ("tls", backend.tls.is_some())];
             for (field, set) in fields {
                 for (index, target) in policy.spec.target_refs.iter().flatten().enumerate() {
-                    if !set || target.kind == Kind::AgentgatewayBackend.name() {
+                    if !set || target.kind != Kind::Service.name() {
                         continue;
                     }
                     let what = format!("spec.backend.{field} for a {}", target.kind);
@@ -68,9 +71,7 @@ impl Closed {
                 }
                 if set {
                     let targets = targets(objects, key, policy);
-                    closed
-                        .0
-                        .extend(targets.into_iter().filter(|(key, _)| key.kind != Kind::AgentgatewayBackend));
+                    closed.0.extend(targets.into_iter().filter(|(key, _)| key.kind == Kind::Service));
                 }
             }
         }

@@ -1,11 +1,12 @@
-//! Which settings hold for a backend: its own, those of a single provider, and those of policies that
-//! target it.
+//! Which settings hold for a backend: its own, those of a single provider, those of policies that target it,
+//! and those of policies on the way to it.
 //!
-//! Settings merge field by field (`auth`, `tls`, …); the first of these that sets a field wins: the
-//! provider's own `policies`; a policy that targets the provider (by `sectionName`); the backend's own
-//! `policies`; a policy that targets the backend. That is agentgateway's order: settings of a provider beat
-//! those of its backend, and what stands in an object beats what is attached to it. Policies of equal rank
-//! apply in the order of their names.
+//! Settings merge field by field (`auth`, `tls`, …; of `ai` each field by itself); the first of these that sets
+//! a field wins: the provider's own `policies`; a policy that targets the provider (by `sectionName`); the
+//! backend's own `policies`; a policy that targets the rule, then the route, a request comes through; a policy
+//! that targets the backend; a policy that targets the listener, then the Gateway. That is agentgateway's order:
+//! settings of a provider beat those of its backend, and what stands in an object beats what is attached to it.
+//! Policies of equal rank apply in the order of their names.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use resources::{
     RouteType,
 };
 
+use super::scope::Inherited;
 use crate::index::Index;
 
 /// The settings that hold for one provider, with the object and field path each was taken from.
@@ -26,6 +28,8 @@ pub(crate) struct Effective<'a> {
     pub(crate) http: Option<From<'a, BackendHttp>>,
     pub(crate) health: Option<From<'a, BackendHealth>>,
     pub(crate) ai: Ai<'a>,
+    /// What of it may come from the way to the provider.
+    pub(crate) inherited: Inherited<'a>,
 }
 
 /// What holds for language model requests; each field is taken by itself.
@@ -53,6 +57,11 @@ pub(crate) struct From<'a, T> {
 }
 
 impl<'a, T> From<'a, T> {
+    /// The object that holds the setting, and the path of the field.
+    pub(crate) fn place(&self) -> (&ObjectKey, &str) {
+        (&self.object, &self.path)
+    }
+
     /// A part of the setting.
     pub(crate) fn field<U>(&self, part: Option<&'a U>, name: &str) -> Option<From<'a, U>> {
         let path = || format!("{}.{name}", self.path);
@@ -62,10 +71,10 @@ impl<'a, T> From<'a, T> {
 
 /// A block of settings and where it stands.
 #[derive(Debug, Clone)]
-struct Block<'a> {
-    policy: &'a BackendPolicy,
-    object: ObjectKey,
-    path: String,
+pub(super) struct Block<'a> {
+    pub(super) policy: &'a BackendPolicy,
+    pub(super) object: ObjectKey,
+    pub(super) path: String,
 }
 
 /// Takes a setting from a block, if no stronger block has it.
@@ -90,6 +99,15 @@ impl<'a> Effective<'a> {
             self.ai.take(ai, block);
         }
     }
+
+    /// The same, with what is inherited for fields that are not set.
+    pub(crate) fn inheriting(mut self, inherited: &Inherited<'a>) -> Self {
+        for block in inherited.narrow().iter().chain(inherited.wide()) {
+            self.take(block);
+        }
+        self.inherited = inherited.clone();
+        self
+    }
 }
 
 impl<'a> Ai<'a> {
@@ -111,22 +129,16 @@ impl<'a> Ai<'a> {
 }
 
 /// The settings of a provider (`section`, with its own `policies`) of a backend, or of a backend that has no
-/// sections.
+/// sections, when it is reached where this is `inherited`.
 pub(crate) fn effective<'a>(
     index: &Index<'a>,
     key: &ObjectKey,
     backend: &'a AgentgatewayBackend,
     section: Option<&str>,
     own: Option<(&'a BackendPolicy, String)>,
+    inherited: &Inherited<'a>,
 ) -> Effective<'a> {
-    let attached = |section: Option<&str>| -> Vec<Block<'a>> {
-        let on = index.policies.on(key, section);
-        on.filter_map(|attached| {
-            let policy = attached.policy.spec.backend.as_ref()?;
-            Some(Block { policy, object: attached.key.clone(), path: "spec.backend".to_owned() })
-        })
-        .collect()
-    };
+    let attached = |section: Option<&str>| index.policies.backend_settings(key, section);
     let mut blocks: Vec<Block<'a>> = Vec::new();
     blocks.extend(own.map(|(policy, path)| Block { policy, object: key.clone(), path }));
     if section.is_some() {
@@ -138,8 +150,10 @@ pub(crate) fn effective<'a>(
         object: key.clone(),
         path: "spec.policies".to_owned(),
     }));
+    blocks.extend_from_slice(inherited.narrow());
     blocks.extend(attached(None));
-    let mut effective = Effective::default();
+    blocks.extend_from_slice(inherited.wide());
+    let mut effective = Effective { inherited: inherited.clone(), ..Effective::default() };
     for block in &blocks {
         effective.take(block);
     }

@@ -3,16 +3,19 @@
 mod check;
 mod closed;
 mod effective;
+mod scope;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use resources::{AgentgatewayPolicy, FrontendPolicy, Kind, ObjectKey, PolicyTargetRef};
+use resources::{AgentgatewayPolicy, FrontendPolicy, Kind, ObjectKey, PolicyTargetRef, TrafficPolicy};
 
 use crate::findings::Findings;
 use crate::objects::Objects;
 pub(crate) use closed::Closed;
+use effective::Block;
 pub(crate) use effective::{Ai, Effective, From, effective};
+pub(crate) use scope::{Inherited, Scope};
 
 /// The usable policies by what they target.
 pub(crate) struct Policies<'a>(BTreeMap<ObjectKey, Vec<Attached<'a>>>);
@@ -51,6 +54,15 @@ impl<'a> Policies<'a> {
         let section = section.map(str::to_owned);
         let attached = self.0.get(target).map(Vec::as_slice).unwrap_or_default();
         attached.iter().copied().filter(move |one| one.section == section.as_deref())
+    }
+
+    /// What policies attached to an object, or to a section of it, set for backends; in the order of their names.
+    fn backend_settings(&self, target: &ObjectKey, section: Option<&str>) -> Vec<Block<'a>> {
+        let settings = self.on(target, section).filter_map(|attached| {
+            let policy = attached.policy.spec.backend.as_ref()?;
+            Some(Block { policy, object: attached.key.clone(), path: "spec.backend".to_owned() })
+        });
+        settings.collect()
     }
 
     /// The largest body a Gateway's policies allow, in bytes.
@@ -95,15 +107,28 @@ impl<'a> Policies<'a> {
         rule: Option<&str>,
         gateway: &ObjectKey,
     ) -> Option<&'a ObjectKey> {
-        let find = |target: &ObjectKey, section: Option<&str>| {
-            let mut limits = self.on(target, section).filter(|attached| {
-                attached.policy.spec.traffic.as_ref().is_some_and(|traffic| traffic.rate_limit.is_some())
-            });
-            limits.next().map(|attached| attached.key)
-        };
-        rule.and_then(|rule| find(route, Some(rule)))
-            .or_else(|| find(route, None))
-            .or_else(|| find(gateway, None))
+        self.traffic(route, rule, gateway, |traffic| traffic.rate_limit.as_ref()).map(|(key, _)| key)
+    }
+
+    /// The policy whose tokens requests to a rule, its route or its Gateway must show: the narrowest alone.
+    pub(crate) fn jwt(
+        &self,
+        route: &ObjectKey,
+        rule: Option<&str>,
+        gateway: &ObjectKey,
+    ) -> Option<&'a ObjectKey> {
+        self.traffic(route, rule, gateway, |traffic| traffic.jwt_authentication.as_ref()).map(|(key, _)| key)
+    }
+
+    /// The policy whose API keys requests to a rule, its route or its Gateway must show: the narrowest alone.
+    pub(crate) fn api_keys(
+        &self,
+        route: &ObjectKey,
+        rule: Option<&str>,
+        gateway: &ObjectKey,
+    ) -> Option<&'a ObjectKey> {
+        self.traffic(route, rule, gateway, |traffic| traffic.api_key_authentication.as_ref())
+            .map(|(key, _)| key)
     }
 
     /// The time for a whole request that policies set for a rule, its route or its Gateway: the narrowest wins.
@@ -113,11 +138,22 @@ impl<'a> Policies<'a> {
         rule: Option<&str>,
         gateway: &ObjectKey,
     ) -> Option<Duration> {
+        let timeout = |traffic: &'a TrafficPolicy| traffic.timeouts.as_ref()?.request.as_ref();
+        self.traffic(route, rule, gateway, timeout).map(|(_, timeout)| timeout.value())
+    }
+
+    /// A field of the traffic policies for a rule, its route or its Gateway, with the policy that sets it: the narrowest
+    /// wins.
+    fn traffic<T>(
+        &self,
+        route: &ObjectKey,
+        rule: Option<&str>,
+        gateway: &ObjectKey,
+        field: impl Fn(&'a TrafficPolicy) -> Option<&'a T>,
+    ) -> Option<(&'a ObjectKey, &'a T)> {
         let find = |target: &ObjectKey, section: Option<&str>| {
-            self.on(target, section).find_map(|attached| {
-                let timeouts = attached.policy.spec.traffic.as_ref()?.timeouts.as_ref()?;
-                Some(timeouts.request.as_ref()?.value())
-            })
+            self.on(target, section)
+                .find_map(|attached| Some((attached.key, field(attached.policy.spec.traffic.as_ref()?)?)))
         };
         rule.and_then(|rule| find(route, Some(rule)))
             .or_else(|| find(route, None))

@@ -87,7 +87,12 @@ pub(super) fn credentials(
     } else if auth.passthrough.is_some() {
         credentials.filter = passthrough(auth.location.as_ref(), preset.key_header, object, path, findings)?;
     } else {
-        credentials.injected.extend(primary(index, from, preset, backend, section, findings)?);
+        // One policy may be for several backends, and one backend be reached under several policies.
+        let secret_name = match effective.inherited.is_from(object) {
+            true => names::policy_secret(&object.namespace, &object.name),
+            false => names::inline_secret(&backend.namespace, &backend.name, section),
+        };
+        credentials.injected.extend(primary(index, from, preset, secret_name, findings)?);
     }
     for (place, additional) in auth.credentials.iter().flatten().enumerate() {
         let path = format!("{path}.credentials[{place}]");
@@ -117,7 +122,7 @@ pub(super) fn credentials(
 /// The credential of a provider for which no `auth` is set.
 fn ambient(preset: &Preset, backend: &ObjectKey) -> Credentials {
     let filter = match preset.ambient {
-        Ambient::Client => Credential::Client { header: preset.key_header },
+        Ambient::Client => Credential::Client { header: preset.key_header, tokens: false },
         Ambient::Aws | Ambient::Gcp | Ambient::Azure => Credential::Injected,
     };
     let injected = match preset.ambient {
@@ -132,21 +137,21 @@ fn ambient(preset: &Preset, backend: &ObjectKey) -> Credentials {
     Credentials { injected, signing, filter }
 }
 
-/// The key that `auth` holds or refers to, if it is of that kind; outer `None` when it is missing.
+/// The key that `auth` holds or refers to, if it is of that kind; outer `None` when it is missing. `inline` is the name
+/// of the secret with a key that it holds.
 #[allow(clippy::option_option, reason = "absent and missing are two things here")]
 fn primary(
     index: &Index<'_>,
     from: &From<'_, BackendAuth>,
     preset: &Preset,
-    backend: &ObjectKey,
-    section: &str,
+    inline: String,
     findings: &mut Findings,
 ) -> Option<Option<InjectedCredential>> {
     let (object, path, auth) = (&from.object, &from.path, from.value);
-    let (value, secret_name, source) = if let Some(inline) = &auth.key {
+    let (value, secret_name, source) = if let Some(key) = &auth.key {
         let field = format!("{path}.key");
-        let value = header_text(Some(inline.reveal()), object, &field, "the key", findings)?;
-        (value, names::inline_secret(&backend.namespace, &backend.name, section), object.clone())
+        let value = header_text(Some(key.reveal()), object, &field, "the key", findings)?;
+        (value, inline, object.clone())
     } else if let Some(reference) = &auth.secret_ref {
         let source = secret(object, &reference.name);
         let name = reference.key.as_deref().unwrap_or(SecretKeyRef::AUTHORIZATION);
@@ -179,7 +184,7 @@ fn passthrough(
     findings: &mut Findings,
 ) -> Option<Credential> {
     if place.is_none() {
-        return Some(Credential::Client { header });
+        return Some(Credential::Client { header, tokens: true });
     }
     let (header, prefix) = location(place, header, "", object, path, findings)?;
     Some(Credential::ClientIn { header, prefix })

@@ -147,7 +147,8 @@ pub(crate) fn resolve(
         credentials.signing,
         section.repeated
     );
-    let cluster = names::provider_cluster(&key.namespace, &key.name, section.name, &destination);
+    let inherited = effective.inherited.name();
+    let cluster = names::provider_cluster(&key.namespace, &key.name, section.name, &destination, inherited);
     let filter = FilterConfig {
         version: filter_config::VERSION,
         name: preset.name.to_owned(),
@@ -196,7 +197,7 @@ pub(crate) fn resolve(
         let speaks = rerank.filter.as_ref().map(|filter| spoken(&filter.speaks));
         let destination = format!("{:?} {:?} {speaks:?} {destination}", rerank.place, rerank.tls);
         let name = format!("{}/rerank", section.name);
-        rerank.cluster = names::provider_cluster(&key.namespace, &key.name, &name, &destination);
+        rerank.cluster = names::provider_cluster(&key.namespace, &key.name, &name, &destination, inherited);
         resolved.rerank = Some(Box::new(rerank));
     }
     Some(resolved)

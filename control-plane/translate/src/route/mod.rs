@@ -14,6 +14,7 @@ use filter_config::ConditionalTarget;
 use resources::ObjectKey;
 use resources::gateway_api::httproutes::{HttpRoute, HttpRouteRules};
 
+use crate::authentication::{Authenticated, Authentication};
 use crate::destination::{self, Destination};
 use crate::envoy::ask;
 use crate::findings::Findings;
@@ -21,6 +22,7 @@ use crate::index::{Backends, Index};
 use crate::limit::{Limited, Limits};
 use crate::model::{Models, offers_models};
 use crate::output::ServedRoute;
+use crate::policy::{Inherited, Scope};
 use crate::settings::Settings;
 pub(crate) use action::proto_duration;
 use matches::Precedence;
@@ -33,11 +35,22 @@ pub(crate) struct Context<'a> {
     pub(crate) backends: &'a Backends,
     pub(crate) models: &'a Models<'a>,
     pub(crate) limits: &'a Limits,
+    pub(crate) authentication: &'a Authentication,
     pub(crate) settings: &'a Settings,
     /// The Gateway the route is attached to.
     pub(crate) gateway: &'a ObjectKey,
+    /// The listener, where policies for it set something for backends.
+    pub(crate) listener: Option<&'a str>,
     /// Largest request body that is buffered, in bytes.
     pub(crate) max_body: u64,
+}
+
+impl<'a> Context<'a> {
+    /// What backends inherit that a rule of a route leads to, or models that a listener offers itself.
+    fn inherited(&self, route: Option<(&ObjectKey, Option<&str>)>) -> Inherited<'a> {
+        let scope = Scope { gateway: self.gateway, listener: self.listener, route };
+        self.index.policies.inherited(scope)
+    }
 }
 
 /// One Envoy route with its place in the order.
@@ -51,6 +64,8 @@ pub(crate) struct Entry {
     pub(crate) destinations: Vec<Destination>,
     /// The virtual model among whose targets the `llm` filter chooses before this entry is matched.
     pub(crate) choice: Option<Choice>,
+    /// Who may call.
+    pub(crate) authenticated: Authenticated,
     /// What limits its requests.
     pub(crate) limited: Option<Arc<Limited>>,
 }
@@ -77,17 +92,42 @@ impl Entry {
         self.served.leads_to = action::REFUSED.to_owned();
         self.destinations.clear();
         self.choice = None;
+        self.route.typed_per_filter_config.clear();
+        self.authenticated = Authenticated::default();
         self.limited = None;
         self
     }
 
-    /// The entry with the limits that a policy for its route, the rule it comes from (by name) or the Gateway sets.
+    /// The entry with what policies for its route, the rule it comes from (by name) or the Gateway say of who may call, and
+    /// how much.
+    fn policed(self, context: Context<'_>, route: &ObjectKey, rule: Option<&str>) -> Self {
+        self.authenticated(context, route, rule).limited(context, route, rule)
+    }
+
+    fn authenticated(mut self, context: Context<'_>, route: &ObjectKey, rule: Option<&str>) -> Self {
+        let policies = &context.index.policies;
+        // The policy that closes it says so itself.
+        if let Some(policy) = policies.jwt(route, rule, context.gateway) {
+            let Some(Some(jwt)) = context.authentication.jwt.get(policy) else { return self.closed() };
+            self.authenticated.jwt = Some(Arc::clone(jwt));
+        }
+        if let Some(policy) = policies.api_keys(route, rule, context.gateway) {
+            let Some(Some(keys)) = context.authentication.api_keys.get(policy) else { return self.closed() };
+            self.authenticated.api_keys = Some(Arc::clone(keys));
+        }
+        self
+    }
+
     fn limited(mut self, context: Context<'_>, route: &ObjectKey, rule: Option<&str>) -> Self {
         let Some(policy) = context.index.policies.rate_limit(route, rule, context.gateway) else {
             return self;
         };
         // The policy that closes it says so itself.
         let Some(Some(limited)) = context.limits.get(policy) else { return self.closed() };
+        // What leads nowhere uses nothing.
+        if !matches!(self.route.action, Some(envoy::route::Action::Route(_))) {
+            return self;
+        }
         limited.mark(&mut self.route);
         if let Some(service) = &limited.service {
             ask(context.settings, service, &mut self.route);
@@ -111,7 +151,7 @@ pub(crate) fn entries(
     for (index, rule) in route.spec.rules.iter().flatten().enumerate() {
         let mut of_rule = Vec::new();
         rule_entries(context, key, route, (index, rule), findings, &mut of_rule);
-        entries.extend(of_rule.into_iter().map(|entry| entry.limited(context, key, rule.name.as_deref())));
+        entries.extend(of_rule.into_iter().map(|entry| entry.policed(context, key, rule.name.as_deref())));
     }
     entries
 }
@@ -130,7 +170,8 @@ fn rule_entries(
     }
     let offers = offers_models(rule);
     let references = rule.backend_refs.as_deref().filter(|_| offers.is_none()).unwrap_or_default();
-    let mut destinations = destination::follow(context, key, &path, references, findings);
+    let inherited = context.inherited(Some((key, rule.name.as_deref())));
+    let mut destinations = destination::follow(context, key, &path, references, &inherited, findings);
     let closed = &context.index.closed;
     let rule_closed =
         closed.whole(key) || rule.name.as_ref().is_some_and(|section| closed.section(key, section));
@@ -161,7 +202,7 @@ fn rule_entries(
         };
         if let (Some(Ok(())), Some(filters)) = (offers, &filters) {
             let rule = models::Rule { key, rule, filters, matched: &matched, created, index, place };
-            entries.extend(models::of_rule(context, rule, findings));
+            entries.extend(models::of_rule(context, rule, &inherited, findings));
             place = entries.len();
             continue;
         }
@@ -203,6 +244,7 @@ fn rule_entries(
                 },
                 destinations: destinations.to_vec(),
                 choice: None,
+                authenticated: Authenticated::default(),
                 limited: None,
             });
             place += 1;

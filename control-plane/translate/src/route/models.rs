@@ -14,10 +14,12 @@ use super::action::Way;
 use super::filters::{self, Filters};
 use super::matches::{Matched, Precedence, method, regex};
 use super::{Choice, Context, Entry, NOT_FOR_PROVIDERS, action, rerank};
+use crate::authentication::Authenticated;
 use crate::destination::Destination;
 use crate::findings::Findings;
 use crate::model::{Leads, Model, Pattern, models_of_rule};
 use crate::output::ServedRoute;
+use crate::policy::Inherited;
 
 /// Paths of LLM APIs that a listener with models serves, beside the lists. Of the paths with a model the one of
 /// Vertex AI ends like that of Gemini.
@@ -32,11 +34,16 @@ const LISTS: [&str; 2] = ["/v1/models", "/models"];
 static NO_RULE: LazyLock<HttpRouteRules> = LazyLock::new(HttpRouteRules::default);
 
 /// The entries of the models a listener offers itself.
-pub(crate) fn of_listener(context: Context<'_>, models: &[&Model<'_>]) -> Vec<Entry> {
+pub(crate) fn of_listener<'a>(
+    context: Context<'a>,
+    models: &[&Model<'a>],
+    findings: &mut Findings,
+) -> Vec<Entry> {
     let mut entries = Vec::new();
     if models.is_empty() {
         return entries;
     }
+    let inherited = context.inherited(None);
     let filters = Filters::default();
     for (place, model) in models.iter().enumerate() {
         let matched = Matched {
@@ -58,8 +65,9 @@ pub(crate) fn of_listener(context: Context<'_>, models: &[&Model<'_>]) -> Vec<En
             name: format!("model/{}", name(model.key)),
             route: name(model.key),
         };
-        let of_model = of_model.entries(model, place).into_iter();
-        entries.extend(of_model.map(|entry| entry.limited(context, model.key, None)));
+        let leads = context.models.leads(context.index, model, &inherited, findings);
+        let of_model = of_model.entries(model, &leads, place).into_iter();
+        entries.extend(of_model.map(|entry| entry.policed(context, model.key, None)));
     }
     for (place, path) in LISTS.iter().enumerate() {
         let matched = Matched {
@@ -73,7 +81,12 @@ pub(crate) fn of_listener(context: Context<'_>, models: &[&Model<'_>]) -> Vec<En
             text: format!("GET {path} (exact)"),
         };
         // Before a list some HTTPRoute offers at the same path.
-        entries.push(list_entry(&matched, models, (Some(i64::MIN), String::new(), 0, place), "models", "-"));
+        let list = list_entry(&matched, models, (Some(i64::MIN), String::new(), 0, place), "models", "-");
+        entries.push(match models.first() {
+            // Who may use the models may know of them.
+            Some(model) => list.authenticated(context, model.key, None),
+            None => list,
+        });
     }
     entries
 }
@@ -92,7 +105,12 @@ pub(super) struct Rule<'a> {
 }
 
 /// The entries of the models attached to a rule: one for each, the list, and an answer for models nobody serves.
-pub(super) fn of_rule(context: Context<'_>, rule: Rule<'_>, findings: &mut Findings) -> Vec<Entry> {
+pub(super) fn of_rule<'a>(
+    context: Context<'a>,
+    rule: Rule<'_>,
+    inherited: &Inherited<'a>,
+    findings: &mut Findings,
+) -> Vec<Entry> {
     let models = models_of_rule(context.models, rule.key, rule.rule, findings);
     let mut entries = Vec::new();
     let route = name(rule.key);
@@ -113,7 +131,8 @@ pub(super) fn of_rule(context: Context<'_>, rule: Rule<'_>, findings: &mut Findi
             name: envoy_name.clone(),
             route: route.clone(),
         };
-        entries.extend(place.entries(model, order));
+        let leads = context.models.leads(context.index, model, inherited, findings);
+        entries.extend(place.entries(model, &leads, order));
     }
     let prefix = rule.matched.prefix.as_deref().unwrap_or_default();
     for path in LISTS {
@@ -149,6 +168,7 @@ pub(super) fn of_rule(context: Context<'_>, rule: Rule<'_>, findings: &mut Findi
         },
         destinations: Vec::new(),
         choice: None,
+        authenticated: Authenticated::default(),
         limited: None,
     });
     entries
@@ -170,8 +190,8 @@ struct Place<'a> {
 
 impl Place<'_> {
     /// The entries of a model.
-    fn entries(&self, model: &Model<'_>, order: usize) -> Vec<Entry> {
-        match &model.leads {
+    fn entries(&self, model: &Model<'_>, leads: &Leads, order: usize) -> Vec<Entry> {
+        match leads {
             Leads::Refused => {
                 let matched = self.asked(&model.pattern, order);
                 vec![self.entry(&matched, Way::refusal(), &[])]
@@ -252,6 +272,7 @@ impl Place<'_> {
             },
             destinations: destinations.to_vec(),
             choice: None,
+            authenticated: Authenticated::default(),
             limited: None,
         }
     }
@@ -330,6 +351,7 @@ fn list_entry(
         },
         destinations: Vec::new(),
         choice: None,
+        authenticated: Authenticated::default(),
         limited: None,
     }
 }

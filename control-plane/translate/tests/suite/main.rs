@@ -1,6 +1,7 @@
 //! Tests of the whole translation: golden files, what an edit changes, properties, and the real Envoy.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod authentication;
 mod edits;
 mod envoy;
 mod fixture;
@@ -9,5 +10,6 @@ mod guards;
 mod limits;
 mod models;
 mod properties;
+mod scoped;
 mod signing;
 mod speed;
