@@ -38,6 +38,15 @@ ROUTES: dict[str, dict[str, Any]] = {
     "money": {"local": [bucket(100_000, "cost")], "reserve": {"outputTokens": 100}},
     "edited": {"local": [bucket(100, "requests")]},
     "cut": {"local": [bucket(100_000)], "reserve": {"outputTokens": 50}},
+    "chosen": {
+        "conditional": [
+            {
+                "condition": 'request.headers["x-plan"] == "gold"',
+                "policy": {"local": [bucket(3, "requests")]},
+            },
+            {"policy": {"local": [bucket(1, "requests")]}},
+        ]
+    },
     "plain": {"local": [bucket(3, "requests"), bucket(1_000)]},
 }
 
@@ -120,6 +129,16 @@ def test_refusals_speak_the_callers_dialect(gateway: Gateway, provider: Provider
     record = gateway.wait_record(f"refused-{dialect}", mark)
     assert (record["outcome"], record["error"]) == ("refused", "rate_limit_exceeded")
     assert record["details"].startswith("weir_rate_limited")
+
+
+def test_conditions_choose_between_limits(gateway: Gateway, provider: Provider) -> None:
+    url = f"{gateway.base}/chosen{dialects.path('openai')}"
+    body = dialects.request("openai")
+    found = [
+        httpx.post(url, json=body, headers=dialects.headers("openai") | plan, timeout=60).status_code
+        for plan in [{"x-plan": "gold"}, {}, {"x-plan": "tin"}, {"x-plan": "gold"}, {"x-plan": "gold"}, {"x-plan": "gold"}]
+    ]
+    assert found == [200, 200, 429, 200, 200, 429]
 
 
 def counted(length: int) -> list[bytes]:

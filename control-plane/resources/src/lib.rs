@@ -108,8 +108,8 @@ pub use provider::{
 };
 pub use quantity::Quantity;
 pub use rate_limit::{
-    GlobalRateLimit, LocalRateLimit, RateLimit, RateLimitDescriptor, RateLimitEntry, RateLimitFailureMode,
-    RateLimitReserve, RateLimitTime, RateLimitUnit, UnknownUsage,
+    ConditionalRateLimit, GlobalRateLimit, LocalRateLimit, RateLimit, RateLimitDescriptor, RateLimitEntry,
+    RateLimitFailureMode, RateLimitReserve, RateLimitTime, RateLimitUnit, RateLimits, UnknownUsage,
 };
 pub use references::{
     CaCertificateKind, CaCertificateRef, LocalBackendRef, PolicyBackendRef, SecretKeyRef, SecretRef,

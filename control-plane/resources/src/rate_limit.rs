@@ -14,11 +14,48 @@ use crate::{HttpUrl, PolicyBackendRef};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = at_least_one_of(&["conditional", "global", "local"]))]
+#[x_kube(validation = Rule::new("!has(self.conditional) || !(has(self.global) || has(self.local) || has(self.reserve))")
+    .message("conditional cannot be combined with other fields"))]
+#[x_kube(validation = Rule::new(
+    "!has(self.conditional) || !self.conditional.exists(c, !has(c.condition)) \
+     || (self.conditional.filter(c, !has(c.condition)).size() == 1 \
+         && !has(self.conditional[self.conditional.size() - 1].condition))")
+    .message("only the last entry of conditional may have no condition"))]
 pub struct RateLimit {
-    /// Limits of which the first holds whose condition is true.
+    /// Limits of which the first hold whose condition is true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "crate::unserved::refused_objects")]
-    pub conditional: Option<Refused>,
+    #[schemars(length(min = 1, max = 16))]
+    pub conditional: Option<Vec<ConditionalRateLimit>>,
+    /// Limits that every proxy keeps for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16))]
+    pub local: Option<Vec<LocalRateLimit>>,
+    /// Limits that a rate limit service keeps for all proxies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub global: Option<GlobalRateLimit>,
+    /// Extension of Weir: how tokens and costs are reserved before they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserve: Option<RateLimitReserve>,
+}
+
+/// Limits that hold under a condition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConditionalRateLimit {
+    /// CEL expression over the request; when absent the limits hold for all that the entries before this one are not for.
+    /// One that fails is not true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16384))]
+    pub condition: Option<String>,
+    /// The limits.
+    pub policy: RateLimits,
+}
+
+/// Limits without conditions.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = at_least_one_of(&["global", "local"]))]
+pub struct RateLimits {
     /// Limits that every proxy keeps for itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16))]
@@ -207,9 +244,23 @@ fn burst_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": "integer", "format": "int32", "minimum": 0, "maximum": i32::MAX })
 }
 
-/// Checks the URL, the expressions and the names of entries.
+/// Checks URLs, expressions and the names of entries.
 pub(crate) fn check(path: &str, limit: &RateLimit, issues: &mut Vec<Issue>) {
-    let Some(global) = &limit.global else { return };
+    for (index, entry) in limit.conditional.iter().flatten().enumerate() {
+        let path = format!("{path}.conditional[{index}]");
+        if let Some(condition) = &entry.condition {
+            check_expression(&format!("{path}.condition"), condition, issues);
+        }
+        if let Some(global) = &entry.policy.global {
+            check_global(&format!("{path}.policy"), global, issues);
+        }
+    }
+    if let Some(global) = &limit.global {
+        check_global(path, global, issues);
+    }
+}
+
+fn check_global(path: &str, global: &GlobalRateLimit, issues: &mut Vec<Issue>) {
     if let Some(text) = &global.url
         && let Err(problem) = HttpUrl::read(text)
     {

@@ -54,7 +54,7 @@ pub(crate) fn guard(index: &Index<'_>, port: &Port<'_>, listener: &str) -> Guard
     if closed { Guard::Closed } else { Guard::Open }
 }
 
-/// The listener, where policies for it set something for backends: requests through the others are all alike.
+/// The listener, where policies for it say anything: requests through the others are all alike.
 pub(crate) fn with_settings<'a>(index: &Index<'_>, port: &Port<'_>, listener: &'a str) -> Option<&'a str> {
     index.policies.listener_has_settings(&port.gateway, listener).then_some(listener)
 }

@@ -265,7 +265,7 @@ fn translate_port(
     let limited: Vec<Arc<Limited>> =
         hosts.values().flatten().filter_map(|entry| entry.limited.clone()).collect();
     let limit = limit_filter(&limited, settings);
-    let services: Vec<_> = limited.iter().filter_map(|limited| limited.service.as_ref()).collect();
+    let services: Vec<_> = limited.iter().flat_map(|limited| &limited.services).collect();
     for service in &services {
         let provider = &service.provider;
         providers.reached.entry(provider.cluster.clone()).or_insert_with(|| provider.clone());

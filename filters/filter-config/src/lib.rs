@@ -35,7 +35,9 @@ pub use guard::{
     LengthCheck, LengthLimits, ModelArmor, OnFailure, OpenaiModeration, Pattern, Rejection, Rule, Scope,
     TextCheck, ValueMatch, Webhook,
 };
-pub use limit::{Descriptor, DescriptorEntry, Limit, LimitPolicy, LocalLimit, OnUnknownUsage, Reserve, Unit};
+pub use limit::{
+    Descriptor, DescriptorEntry, Limit, LimitPolicy, LocalLimit, OnUnknownUsage, Reserve, RouteLimit, Unit,
+};
 pub use llm::{ConditionalTarget, Llm};
 pub use order::Order;
 pub use provider::{CREDENTIAL_HEADERS, Credential, CredentialHeader, Health, Provider, Upstream, Variant};
@@ -82,8 +84,8 @@ pub const PUBLISHED_FIELDS: [(&str, &str); 10] = [
 /// order of preference, each a list of names. The `llm` filter asks for another order while some of them cool down.
 pub const ROUTE_GROUPS: (&str, &str) = ("weir", "groups");
 
-/// Key of the route metadata, in the namespace of [`ROUTE_METADATA`], with the names of the [`LimitPolicy`]s that are for
-/// requests of the route: a JSON list, as text.
+/// Key of the route metadata, in the namespace of [`ROUTE_METADATA`], with the [`LimitPolicy`]s that are for requests of
+/// the route: a JSON list of [`RouteLimit`]s, as text.
 pub const ROUTE_LIMITS: &str = "limits";
 
 /// Key of the route metadata, in the namespace of [`ROUTE_METADATA`], with the name of the [`ApiKeyPolicy`] that is for

@@ -46,6 +46,17 @@ pub struct LimitPolicy {
     pub reserve: Reserve,
 }
 
+/// Limits of a route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum RouteLimit {
+    /// Those of the policy with this name.
+    Of(String),
+    /// A choice of lists of names: the first counts of which the first policy has no condition or one that is true. Here
+    /// a condition that fails is not true, since the next choice may be meant for such requests.
+    FirstOf(Vec<Vec<String>>),
+}
+
 /// A token bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -12,10 +12,12 @@ use std::sync::Arc;
 use envoy_proto::envoy::config::route::v3::{Route, route};
 use envoy_proto::struct_from_json;
 use expressions::Expression;
-use filter_config::{Descriptor, DescriptorEntry, LimitPolicy, LocalLimit, OnUnknownUsage, Reserve, Unit};
+use filter_config::{
+    Descriptor, DescriptorEntry, LimitPolicy, LocalLimit, OnUnknownUsage, Reserve, RouteLimit, Unit,
+};
 use resources::{
-    GlobalRateLimit, LocalRateLimit, ObjectKey, RateLimit, RateLimitDescriptor, RateLimitFailureMode,
-    RateLimitReserve, RateLimitUnit, UnknownUsage,
+    ConditionalRateLimit, GlobalRateLimit, LocalRateLimit, ObjectKey, RateLimit, RateLimitDescriptor,
+    RateLimitFailureMode, RateLimitReserve, RateLimitUnit, RateLimits, UnknownUsage,
 };
 
 use crate::findings::Findings;
@@ -36,7 +38,16 @@ pub(crate) struct Limited {
     callers: Callers,
     /// Name → policy of the `limit` filter.
     pub(crate) policies: BTreeMap<String, LimitPolicy>,
-    pub(crate) service: Option<Service>,
+    /// Which of them are for a request, as the `limit` filter is told.
+    of_route: Vec<RouteLimit>,
+    /// The services that are asked, each once.
+    pub(crate) services: Vec<Service>,
+}
+
+/// Limits that hold together.
+struct Set {
+    policies: BTreeMap<String, LimitPolicy>,
+    service: Option<Service>,
 }
 
 /// What a rate limit service is asked.
@@ -101,24 +112,43 @@ impl Reading<'_> {
     /// `None` when it cannot be in force, which has then been reported.
     fn limit(mut self, limit: &RateLimit) -> Option<Limited> {
         let name = format!("{}/{}", self.key.namespace, self.key.name);
-        let asked = limit.reserve.clone().unwrap_or_default();
+        let sets: Vec<Option<Set>> = match &limit.conditional {
+            Some(choices) => {
+                let choices = choices.iter().enumerate();
+                choices.map(|(place, choice)| self.choice(&name, place, choice)).collect()
+            }
+            None => {
+                let limits = RateLimits {
+                    local: limit.local.clone(),
+                    global: limit.global.clone(),
+                    reserve: limit.reserve.clone(),
+                };
+                vec![self.set(PATH, &name, &limits)]
+            }
+        };
+        let sets: Vec<Set> = sets.into_iter().collect::<Option<_>>()?;
+        let names = |set: &Set| -> Vec<String> { set.policies.keys().cloned().collect() };
+        let of_route = if limit.conditional.is_some() {
+            vec![RouteLimit::FirstOf(sets.iter().map(names).collect())]
+        } else {
+            sets.iter().flat_map(names).map(RouteLimit::Of).collect()
+        };
+        let mut services: Vec<Service> = Vec::new();
         let mut policies = BTreeMap::new();
-        let local = limit.local.as_deref().unwrap_or_default();
-        if !local.is_empty() {
-            let local = local.iter().enumerate().map(|(place, one)| bucket(&name, place, one)).collect();
-            let reserve = reserve(&asked, asked.enabled.unwrap_or(true));
-            policies
-                .insert(format!("{name}/local"), LimitPolicy { local, reserve, ..LimitPolicy::default() });
-        }
-        let mut service = None;
-        if let Some(global) = &limit.global {
-            let reserve = reserve(&asked, asked.enabled.unwrap_or(false));
-            let descriptors = self.descriptors(&name, &global.descriptors);
-            service = Some(self.service(global, &descriptors, reserve.enabled));
-            policies.insert(
-                format!("{name}/global"),
-                LimitPolicy { descriptors: descriptors?, reserve, ..LimitPolicy::default() },
-            );
+        for set in sets {
+            policies.extend(set.policies);
+            let Some(service) = set.service else { continue };
+            let filter = Limited::filter_name(&service);
+            match services.iter_mut().find(|known| Limited::filter_name(known) == filter) {
+                // A route asks a service about one domain only.
+                Some(known) if known.domain != service.domain => {
+                    let what = "several domains of one service in `conditional`";
+                    self.findings.not_served(self.key, PATH, what, "use one domain");
+                    return None;
+                }
+                Some(known) => known.descriptors.extend(service.descriptors),
+                None => services.push(service),
+            }
         }
         let money = policies.values().any(|policy| policy.counts(Unit::MicroUsd));
         if money && self.settings.prices.is_none() {
@@ -126,16 +156,58 @@ impl Reading<'_> {
             self.findings.error(self.key, PATH, message, "name one with --prices");
             return None;
         }
-        let service = service.map_or(Some(None), |service| service.map(Some))?;
-        Some(Limited { callers: self.callers, policies, service })
+        Some(Limited { callers: self.callers, policies, of_route, services })
     }
 
-    fn descriptors(&mut self, name: &str, list: &[RateLimitDescriptor]) -> Option<Vec<Descriptor>> {
+    /// One of several sets of limits, with its condition.
+    fn choice(&mut self, name: &str, place: usize, choice: &ConditionalRateLimit) -> Option<Set> {
+        let path = format!("{PATH}.conditional[{place}]");
+        let sound = choice
+            .condition
+            .as_ref()
+            .is_none_or(|text| self.expression(&format!("{path}.condition"), text, &OF_REQUEST));
+        let mut set = self.set(&format!("{path}.policy"), &format!("{name}/{place}"), &choice.policy)?;
+        // The condition of the first decides for all.
+        if let Some(mut first) = set.policies.first_entry() {
+            first.get_mut().when.clone_from(&choice.condition);
+        }
+        sound.then_some(set)
+    }
+
+    /// Limits that hold together, at `path`.
+    fn set(&mut self, path: &str, name: &str, limits: &RateLimits) -> Option<Set> {
+        let asked = limits.reserve.clone().unwrap_or_default();
+        let mut policies = BTreeMap::new();
+        let local = limits.local.as_deref().unwrap_or_default();
+        if !local.is_empty() {
+            let local = local.iter().enumerate().map(|(place, one)| bucket(name, place, one)).collect();
+            let reserve = reserve(&asked, asked.enabled.unwrap_or(true));
+            policies
+                .insert(format!("{name}/local"), LimitPolicy { local, reserve, ..LimitPolicy::default() });
+        }
+        let Some(global) = &limits.global else { return Some(Set { policies, service: None }) };
+        let reserve = reserve(&asked, asked.enabled.unwrap_or(false));
+        let path = format!("{path}.global");
+        let descriptors = self.descriptors(&path, name, &global.descriptors);
+        let service = self.service(&path, global, &descriptors, reserve.enabled);
+        policies.insert(
+            format!("{name}/global"),
+            LimitPolicy { descriptors: descriptors?, reserve, ..LimitPolicy::default() },
+        );
+        Some(Set { policies, service: Some(service?) })
+    }
+
+    fn descriptors(
+        &mut self,
+        path: &str,
+        name: &str,
+        list: &[RateLimitDescriptor],
+    ) -> Option<Vec<Descriptor>> {
         let read: Vec<Option<Descriptor>> = list
             .iter()
             .enumerate()
             .map(|(place, one)| {
-                let path = format!("{PATH}.global.descriptors[{place}]");
+                let path = format!("{path}.descriptors[{place}]");
                 let unit = match one.unit.unwrap_or_default() {
                     RateLimitUnit::Requests => Unit::Requests,
                     RateLimitUnit::Tokens => Unit::Tokens,
@@ -192,11 +264,12 @@ impl Reading<'_> {
 
     fn service(
         &mut self,
+        path: &str,
         global: &GlobalRateLimit,
         descriptors: &Option<Vec<Descriptor>>,
         reserves: bool,
     ) -> Option<Service> {
-        let provider = service::resolve(self.index, self.key, global, self.findings)?;
+        let provider = service::resolve(self.index, self.key, path, global, self.findings)?;
         let asked = descriptors.iter().flatten().map(|descriptor| Asked {
             state: format!("weir.limit.{}", descriptor.name),
             entries: descriptor.entries.iter().map(|entry| entry.name.clone()).collect(),
@@ -257,9 +330,8 @@ impl Limited {
         if !matches!(envoy_route.action, Some(route::Action::Route(_))) {
             return;
         }
-        let names: Vec<&String> = self.policies.keys().collect();
         let (namespace, _) = filter_config::ROUTE_METADATA;
-        let text = serde_json::Value::from(serde_json::json!(names).to_string());
+        let text = serde_json::Value::from(serde_json::json!(self.of_route).to_string());
         let fields = serde_json::Map::from_iter([(filter_config::ROUTE_LIMITS.to_owned(), text)]);
         let Ok(fields) = struct_from_json(&fields) else { return };
         let metadata = envoy_route.metadata.get_or_insert_default();

@@ -4,7 +4,6 @@ use std::sync::LazyLock;
 
 use resources::{BackendTls, GlobalRateLimit, HttpUrl, HttpVersion, ObjectKey};
 
-use super::PATH;
 use crate::destination;
 use crate::findings::Findings;
 use crate::index::Index;
@@ -15,22 +14,23 @@ use crate::provider::{CONNECT_TIMEOUT, Place, Provider, tls_settings};
 /// TLS with the system's trusted certificates, for URLs that begin with `https`.
 static SYSTEM_TLS: LazyLock<BackendTls> = LazyLock::new(BackendTls::default);
 
-/// Finds the service. `None` when there is none, which has then been reported.
+/// Finds the service of `global`, which stands at `path`. `None` when there is none, which has then been reported.
 pub(super) fn resolve(
     index: &Index<'_>,
     policy: &ObjectKey,
+    path: &str,
     global: &GlobalRateLimit,
     findings: &mut Findings,
 ) -> Option<Provider> {
     let mut provider = match (&global.backend_ref, &global.url) {
         (Some(backend), _) => {
-            let path = format!("{PATH}.global.backendRef");
+            let path = format!("{path}.backendRef");
             destination::fixed(index, &From { value: backend, object: policy.clone(), path }, findings)?
         }
         (None, url) => {
             // Validation has read it already.
             let url = HttpUrl::read(url.as_deref()?).ok()?;
-            let path = format!("{PATH}.global.url");
+            let path = format!("{path}.url");
             let from = From { value: &*SYSTEM_TLS, object: policy.clone(), path };
             let tls = match url.tls {
                 true => Some(tls_settings(index, &from, &url.host, Some(HttpVersion::Http2), findings)?),

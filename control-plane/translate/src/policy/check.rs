@@ -74,10 +74,6 @@ fn check_target(
             "target the whole Gateway",
         );
     }
-    if policy.spec.traffic.is_some() && kind == Kind::Gateway && target.section_name.is_some() {
-        let remedy = "target the whole Gateway, or its routes";
-        findings.ignored(key, &format!("{path}.sectionName"), "spec.traffic for one listener", remedy);
-    }
 }
 
 /// Whether an object has a section; `None` when it is refused and so cannot be looked into.

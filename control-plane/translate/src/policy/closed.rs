@@ -36,27 +36,6 @@ impl Closed {
             closed.0.extend(targets);
         }
         for (key, policy) in objects.policies() {
-            let traffic = policy.spec.traffic.as_ref();
-            let fields = [
-                ("rateLimit", traffic.is_some_and(|traffic| traffic.rate_limit.is_some())),
-                ("jwtAuthentication", traffic.is_some_and(|traffic| traffic.jwt_authentication.is_some())),
-                (
-                    "apiKeyAuthentication",
-                    traffic.is_some_and(|traffic| traffic.api_key_authentication.is_some()),
-                ),
-            ];
-            for (index, target) in policy.spec.target_refs.iter().flatten().enumerate() {
-                let of_listener = target.kind == Kind::Gateway.name() && target.section_name.is_some();
-                for (field, _) in fields.iter().filter(|(_, set)| *set && of_listener) {
-                    let remedy = "target the whole Gateway, or its routes; until then its requests are answered with \
-                                  500 rather than without it";
-                    let what = format!("spec.traffic.{field} for one listener");
-                    findings.not_served(key, &format!("spec.targetRefs[{index}].sectionName"), &what, remedy);
-                    closed.0.extend(targets(objects, key, policy).into_iter().filter(|(object, part)| {
-                        object.kind == Kind::Gateway && matches!(part, Part::Section(_))
-                    }));
-                }
-            }
             let Some(backend) = &policy.spec.backend else { continue };
             let fields = [("auth", backend.auth.is_some()), ("tls", backend.tls.is_some())];
             for (field, set) in fields {

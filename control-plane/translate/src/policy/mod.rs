@@ -100,64 +100,50 @@ impl<'a> Policies<'a> {
         found
     }
 
-    /// The policy that limits requests to a rule, its route or its Gateway: the narrowest alone.
-    pub(crate) fn rate_limit(
-        &self,
-        route: &ObjectKey,
-        rule: Option<&str>,
-        gateway: &ObjectKey,
-    ) -> Option<&'a ObjectKey> {
-        self.traffic(route, rule, gateway, |traffic| traffic.rate_limit.as_ref()).map(|(key, _)| key)
+    /// The policy that limits requests: that of the narrowest part of their way alone.
+    pub(crate) fn rate_limit(&self, scope: Scope<'_>) -> Option<&'a ObjectKey> {
+        self.traffic(scope, |traffic| traffic.rate_limit.as_ref()).map(|(key, _)| key)
     }
 
-    /// The policy whose tokens requests to a rule, its route or its Gateway must show: the narrowest alone.
-    pub(crate) fn jwt(
-        &self,
-        route: &ObjectKey,
-        rule: Option<&str>,
-        gateway: &ObjectKey,
-    ) -> Option<&'a ObjectKey> {
-        self.traffic(route, rule, gateway, |traffic| traffic.jwt_authentication.as_ref()).map(|(key, _)| key)
+    /// The policy whose tokens requests must show: that of the narrowest part of their way alone.
+    pub(crate) fn jwt(&self, scope: Scope<'_>) -> Option<&'a ObjectKey> {
+        self.traffic(scope, |traffic| traffic.jwt_authentication.as_ref()).map(|(key, _)| key)
     }
 
-    /// The policy whose API keys requests to a rule, its route or its Gateway must show: the narrowest alone.
-    pub(crate) fn api_keys(
-        &self,
-        route: &ObjectKey,
-        rule: Option<&str>,
-        gateway: &ObjectKey,
-    ) -> Option<&'a ObjectKey> {
-        self.traffic(route, rule, gateway, |traffic| traffic.api_key_authentication.as_ref())
-            .map(|(key, _)| key)
+    /// The policy whose API keys requests must show: that of the narrowest part of their way alone.
+    pub(crate) fn api_keys(&self, scope: Scope<'_>) -> Option<&'a ObjectKey> {
+        self.traffic(scope, |traffic| traffic.api_key_authentication.as_ref()).map(|(key, _)| key)
     }
 
-    /// The time for a whole request that policies set for a rule, its route or its Gateway: the narrowest wins.
-    pub(crate) fn request_timeout(
-        &self,
-        route: &ObjectKey,
-        rule: Option<&str>,
-        gateway: &ObjectKey,
-    ) -> Option<Duration> {
+    /// The time for a whole request: that of the narrowest part of its way.
+    pub(crate) fn request_timeout(&self, scope: Scope<'_>) -> Option<Duration> {
         let timeout = |traffic: &'a TrafficPolicy| traffic.timeouts.as_ref()?.request.as_ref();
-        self.traffic(route, rule, gateway, timeout).map(|(_, timeout)| timeout.value())
+        self.traffic(scope, timeout).map(|(_, timeout)| timeout.value())
     }
 
-    /// A field of the traffic policies for a rule, its route or its Gateway, with the policy that sets it: the narrowest
-    /// wins.
+    /// A field of the traffic policies on the way of a request, with the policy that sets it: that for the rule, else the
+    /// route, the listener, the Gateway.
     fn traffic<T>(
         &self,
-        route: &ObjectKey,
-        rule: Option<&str>,
-        gateway: &ObjectKey,
+        scope: Scope<'_>,
         field: impl Fn(&'a TrafficPolicy) -> Option<&'a T>,
     ) -> Option<(&'a ObjectKey, &'a T)> {
         let find = |target: &ObjectKey, section: Option<&str>| {
             self.on(target, section)
                 .find_map(|attached| Some((attached.key, field(attached.policy.spec.traffic.as_ref()?)?)))
         };
-        rule.and_then(|rule| find(route, Some(rule)))
-            .or_else(|| find(route, None))
-            .or_else(|| find(gateway, None))
+        let of_route = scope.route.and_then(|(route, rule)| {
+            rule.and_then(|rule| find(route, Some(rule))).or_else(|| find(route, None))
+        });
+        of_route.or_else(|| find(scope.gateway, Some(scope.listener?))).or_else(|| find(scope.gateway, None))
+    }
+
+    /// Whether policies for a listener itself say anything of requests that come through it.
+    pub(crate) fn listener_has_settings(&self, gateway: &ObjectKey, listener: &str) -> bool {
+        self.on(gateway, Some(listener)).any(|attached| {
+            let spec = &attached.policy.spec;
+            spec.backend.is_some() || spec.traffic.is_some()
+        })
     }
 }
 

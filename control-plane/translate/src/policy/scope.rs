@@ -12,7 +12,7 @@ use super::effective::Block;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scope<'s> {
     pub(crate) gateway: &'s ObjectKey,
-    /// The listener, where policies for it set something for backends.
+    /// The listener, where policies for it say anything.
     pub(crate) listener: Option<&'s str>,
     /// The HTTPRoute, and the name of its rule.
     pub(crate) route: Option<(&'s ObjectKey, Option<&'s str>)>,
@@ -85,10 +85,5 @@ impl<'a> Policies<'a> {
         let mut wide = scope.listener.map(|name| of(scope.gateway, Some(name))).unwrap_or_default();
         wide.extend(of(scope.gateway, None));
         Inherited::new(narrow, wide)
-    }
-
-    /// Whether backends inherit anything from a listener itself.
-    pub(crate) fn listener_has_settings(&self, gateway: &ObjectKey, listener: &str) -> bool {
-        !self.backend_settings(gateway, Some(listener)).is_empty()
     }
 }

@@ -257,11 +257,12 @@ impl Retry {
 }
 
 fn timeout(context: Context<'_>, key: &ObjectKey, rule: &HttpRouteRules) -> Option<Duration> {
-    rule.timeouts
-        .as_ref()
-        .and_then(|timeouts| timeouts.request.as_deref())
-        .and_then(parse_duration)
-        .or_else(|| context.index.policies.request_timeout(key, rule.name.as_deref(), context.gateway))
+    rule.timeouts.as_ref().and_then(|timeouts| timeouts.request.as_deref()).and_then(parse_duration).or_else(
+        || {
+            let scope = context.scope(Some((key, rule.name.as_deref())));
+            context.index.policies.request_timeout(scope)
+        },
+    )
 }
 
 fn parse_duration(text: &str) -> Option<Duration> {

@@ -39,17 +39,21 @@ pub(crate) struct Context<'a> {
     pub(crate) settings: &'a Settings,
     /// The Gateway the route is attached to.
     pub(crate) gateway: &'a ObjectKey,
-    /// The listener, where policies for it set something for backends.
+    /// The listener, where policies for it say anything.
     pub(crate) listener: Option<&'a str>,
     /// Largest request body that is buffered, in bytes.
     pub(crate) max_body: u64,
 }
 
 impl<'a> Context<'a> {
+    /// The way of requests to a rule of a route, or to models that a listener offers itself.
+    fn scope<'s>(&'s self, route: Option<(&'s ObjectKey, Option<&'s str>)>) -> Scope<'s> {
+        Scope { gateway: self.gateway, listener: self.listener, route }
+    }
+
     /// What backends inherit that a rule of a route leads to, or models that a listener offers itself.
     fn inherited(&self, route: Option<(&ObjectKey, Option<&str>)>) -> Inherited<'a> {
-        let scope = Scope { gateway: self.gateway, listener: self.listener, route };
-        self.index.policies.inherited(scope)
+        self.index.policies.inherited(self.scope(route))
     }
 }
 
@@ -98,30 +102,29 @@ impl Entry {
         self
     }
 
-    /// The entry with what policies for its route, the rule it comes from (by name) or the Gateway say of who may call, and
-    /// how much.
+    /// The entry with what policies for its route, the rule it comes from (by name), the listener or the Gateway say of who
+    /// may call, and how much.
     fn policed(self, context: Context<'_>, route: &ObjectKey, rule: Option<&str>) -> Self {
-        self.authenticated(context, route, rule).limited(context, route, rule)
+        let scope = context.scope(Some((route, rule)));
+        self.authenticated(context, scope).limited(context, scope)
     }
 
-    fn authenticated(mut self, context: Context<'_>, route: &ObjectKey, rule: Option<&str>) -> Self {
+    fn authenticated(mut self, context: Context<'_>, scope: Scope<'_>) -> Self {
         let policies = &context.index.policies;
         // The policy that closes it says so itself.
-        if let Some(policy) = policies.jwt(route, rule, context.gateway) {
+        if let Some(policy) = policies.jwt(scope) {
             let Some(Some(jwt)) = context.authentication.jwt.get(policy) else { return self.closed() };
             self.authenticated.jwt = Some(Arc::clone(jwt));
         }
-        if let Some(policy) = policies.api_keys(route, rule, context.gateway) {
+        if let Some(policy) = policies.api_keys(scope) {
             let Some(Some(keys)) = context.authentication.api_keys.get(policy) else { return self.closed() };
             self.authenticated.api_keys = Some(Arc::clone(keys));
         }
         self
     }
 
-    fn limited(mut self, context: Context<'_>, route: &ObjectKey, rule: Option<&str>) -> Self {
-        let Some(policy) = context.index.policies.rate_limit(route, rule, context.gateway) else {
-            return self;
-        };
+    fn limited(mut self, context: Context<'_>, scope: Scope<'_>) -> Self {
+        let Some(policy) = context.index.policies.rate_limit(scope) else { return self };
         // The policy that closes it says so itself.
         let Some(Some(limited)) = context.limits.get(policy) else { return self.closed() };
         // What leads nowhere uses nothing.
@@ -129,7 +132,7 @@ impl Entry {
             return self;
         }
         limited.mark(&mut self.route);
-        if let Some(service) = &limited.service {
+        for service in &limited.services {
             ask(context.settings, service, &mut self.route);
         }
         self.limited = Some(Arc::clone(limited));

@@ -84,7 +84,7 @@ pub(crate) fn of_listener<'a>(
         let list = list_entry(&matched, models, (Some(i64::MIN), String::new(), 0, place), "models", "-");
         entries.push(match models.first() {
             // Who may use the models may know of them.
-            Some(model) => list.authenticated(context, model.key, None),
+            Some(model) => list.authenticated(context, context.scope(Some((model.key, None)))),
             None => list,
         });
     }

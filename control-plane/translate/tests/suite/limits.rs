@@ -8,7 +8,7 @@ use envoy_proto::envoy::config::route::v3::{Route, RouteConfiguration};
 use envoy_proto::envoy::extensions::filters::http::wasm::v3::Wasm;
 use envoy_proto::prost_types::value::Kind;
 use envoy_proto::unpack;
-use filter_config::{Limit, Unit};
+use filter_config::{Limit, RouteLimit, Unit};
 use translate::{Delivery, ResourceKind, Runtime, Settings, Translation, translate};
 
 use crate::edits::{BASE, Change, changes_between};
@@ -41,14 +41,23 @@ fn routes(translation: &Translation, listener: &str) -> Vec<Route> {
     table.virtual_hosts.into_iter().flat_map(|host| host.routes).collect()
 }
 
-/// The policies a route names.
-fn named(route: &Route) -> Vec<String> {
+/// What a route says of its limits.
+fn of_route(route: &Route) -> Vec<RouteLimit> {
     let metadata = route.metadata.as_ref().and_then(|metadata| metadata.filter_metadata.get("weir"));
     let value = metadata.and_then(|fields| fields.fields.get(filter_config::ROUTE_LIMITS)?.kind.clone());
     match value {
         Some(Kind::StringValue(json)) => serde_json::from_str(&json).unwrap(),
         _ => Vec::new(),
     }
+}
+
+/// The policies a route names.
+fn named(route: &Route) -> Vec<String> {
+    let names = of_route(route).into_iter().flat_map(|limit| match limit {
+        RouteLimit::Of(name) => vec![name],
+        RouteLimit::FirstOf(choices) => choices.concat(),
+    });
+    names.collect()
 }
 
 #[test]
@@ -146,5 +155,67 @@ fn global_limits_reserve_only_where_they_are_told_to() {
             unpack(config).unwrap();
         assert_eq!(per_route.rate_limits.len(), if global { 3 } else { 2 });
         assert!(filter.policies.values().all(|policy| policy.counts(Unit::Tokens)));
+    }
+}
+
+const CHOICES: &str = "{conditional: [{condition: 'llm.streaming', policy: {local: [{requests: 1, unit: Hours}]}}, \
+                       {policy: {local: [{requests: 9, unit: Hours}], global: {url: 'http://192.0.2.1', domain: d, \
+                       descriptors: [{entries: [{name: a, expression: request.path}]}]}}}]}";
+
+#[test]
+fn choices_reach_the_filter_in_order_with_their_conditions() {
+    let translation = translated(&limited("HTTPRoute", "route", CHOICES));
+    assert_eq!(translation.findings, []);
+    let filter = &limits(&translation)["default/gw/8080"];
+    let when: Vec<_> =
+        filter.policies.iter().map(|(name, limit)| (name.as_str(), limit.when.as_deref())).collect();
+    let first = ("default/limit/0/local", Some("llm.streaming"));
+    assert_eq!(when, [first, ("default/limit/1/global", None), ("default/limit/1/local", None)]);
+    for route in routes(&translation, "default/gw/8080") {
+        let choices = [vec![first.0], vec!["default/limit/1/global", "default/limit/1/local"]];
+        let choices = choices.map(|names| names.into_iter().map(str::to_owned).collect()).into();
+        assert_eq!(of_route(&route), [RouteLimit::FirstOf(choices)]);
+    }
+}
+
+#[test]
+fn a_choice_that_cannot_be_kept_closes_all() {
+    for (part, other) in [
+        ("llm.streaming", "mcp.methodName"),
+        ("{local: [{requests: 1, unit: Hours}]}", "{local: [{cost: 1, unit: Hours}]}"),
+        (
+            "{local: [{requests: 1, unit: Hours}]}",
+            "{global: {url: 'http://192.0.2.1', domain: other, descriptors: [{entries: [{name: a, expression: '1'}]}]}}",
+        ),
+    ] {
+        let text = limited("HTTPRoute", "route", &CHOICES.replacen(part, other, 1));
+        let translation = translated(&text);
+        assert!(translation.findings.iter().any(|finding| finding.to_string().contains("rateLimit")), "{other}");
+        assert!(limits(&translation).is_empty(), "{other}");
+        assert!(translation.routes.iter().all(|route| route.leads_to == "refused (500)"), "{other}");
+    }
+}
+
+#[test]
+fn listeners_have_limits_of_their_own() {
+    let two = BASE.replace(
+        "listeners: [{name: http, port: 8080, protocol: HTTP}]",
+        "listeners: [{name: http, port: 8080, protocol: HTTP, hostname: a.example}, \
+         {name: other, port: 8080, protocol: HTTP, hostname: b.example}]",
+    );
+    assert_ne!(two, BASE);
+    let text = limited("Gateway", "gw, sectionName: other", "{local: [{requests: 1, unit: Seconds}]}");
+    let translation = translated(&text.replace(BASE, &two));
+    assert_eq!(translation.findings, []);
+    let key = (ResourceKind::Routes, "default/gw/8080".to_owned());
+    let table: RouteConfiguration = unpack(&translation.resources[&key].body).unwrap();
+    let hosts: Vec<(&str, usize)> = table
+        .virtual_hosts
+        .iter()
+        .map(|host| (host.name.as_str(), host.routes.iter().map(|route| named(route).len()).sum()))
+        .collect();
+    assert_eq!(hosts.len(), 2);
+    for (host, limits) in hosts {
+        assert_eq!(limits > 0, host == "b.example", "{host}");
     }
 }

@@ -11,7 +11,7 @@ mod told;
 
 use std::sync::Arc;
 
-use filter_config::{Endpoint, OnUnknownUsage, Unit};
+use filter_config::{Endpoint, OnUnknownUsage, RouteLimit, Unit};
 use llm_dialects::hub::Usage;
 use price_catalogue::Model;
 use serde_json::{Value, json};
@@ -75,7 +75,7 @@ impl LimitExchange {
 
     pub(crate) fn request_headers(&mut self, host: &mut dyn Host, _end: bool) -> HeadersFlow {
         let names = host.attribute(Attribute::RouteLimits);
-        let names = names.and_then(|names| serde_json::from_str::<Vec<String>>(&names).ok());
+        let names = names.and_then(|names| serde_json::from_str::<Vec<RouteLimit>>(&names).ok());
         let handoff = Handoff::read(host);
         let asking = handoff.as_ref().map_or(AskedModel::default(), |handoff| AskedModel {
             model: &handoff.model,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use expressions::Context;
-use filter_config::{Error, Limit, Reserve, Unit};
+use filter_config::{Error, Limit, Reserve, RouteLimit, Unit};
 use price_catalogue::Catalogue;
 use serde_json::Value;
 
@@ -97,20 +97,48 @@ impl LimitPlan {
         self.policies.values().flat_map(|policy| &policy.local).map(|bucket| bucket.key.as_str()).collect()
     }
 
-    /// The policies of these names (those of the configuration where there are none) that hold for a request.
+    /// The policies of a route (those of the configuration where it names none) that hold for a request.
     pub(super) fn select(
         &self,
-        names: Option<Vec<String>>,
+        of_route: Option<Vec<RouteLimit>>,
         host: &dyn Host,
         asking: AskedModel<'_>,
     ) -> Vec<&Policy> {
-        let names = names.as_ref().unwrap_or(&self.defaults);
         let view = view(asking);
-        names
-            .iter()
-            .filter_map(|name| self.policies.get(name))
-            .filter(|policy| policy.when.as_ref().is_none_or(|when| holds(when, host, &view)))
-            .collect()
+        let named = |name: &String| {
+            let policy = self.policies.get(name)?;
+            policy.when.as_ref().is_none_or(|when| holds(when, host, &view)).then_some(policy)
+        };
+        let Some(of_route) = of_route else { return self.defaults.iter().filter_map(named).collect() };
+        let mut selected = Vec::new();
+        for limit in &of_route {
+            match limit {
+                RouteLimit::Of(name) => selected.extend(named(name)),
+                RouteLimit::FirstOf(choices) => selected.extend(self.first_of(choices, host, &view)),
+            }
+        }
+        selected
+    }
+
+    /// The policies of the first choice whose condition is true.
+    fn first_of<'p>(
+        &'p self,
+        choices: &[Vec<String>],
+        host: &dyn Host,
+        view: &RequestView<'_>,
+    ) -> impl Iterator<Item = &'p Policy> {
+        let policies = |names: &Vec<String>| -> Vec<&'p Policy> {
+            names.iter().filter_map(|name| self.policies.get(name)).collect()
+        };
+        let is_true = |policies: &Vec<&Policy>| {
+            policies.first().is_some_and(|first| {
+                first
+                    .when
+                    .as_ref()
+                    .is_none_or(|when| matches!(when.evaluate(host, view), Ok(Value::Bool(true))))
+            })
+        };
+        choices.iter().map(policies).find(is_true).into_iter().flatten()
     }
 }
 

@@ -349,3 +349,32 @@ proptest! {
         }
     }
 }
+
+/// The plan of a customer decides; what its first condition says of others, and when it fails, the next one.
+#[test]
+fn the_first_choice_that_holds_counts_alone() {
+    let limit = |when: Option<&str>, id: &str| json!({"when": when, "local": [bucket(id, "requests", 10)]});
+    let mut policies = json!({
+        "gold": limit(Some("request.headers['x-plan'] == 'gold'"), "gold"),
+        "gold too": {"local": [bucket("gold too", "requests", 10)]},
+        "broken": limit(Some("request.headers['x-user'] + 1 == 2"), "broken"),
+        "rest": {"local": [bucket("rest", "requests", 10)]},
+        "always": {"local": [bucket("always", "requests", 100)]},
+    });
+    policies["rest"].as_object_mut().unwrap().remove("when");
+    let plan = plan(&json!({"policies": policies}));
+    let choices = json!(["always", [["gold", "gold too"], ["broken"], ["rest"]]]).to_string();
+    for (header, taken) in [
+        (("x-plan", "gold"), ["always", "gold", "gold too"].as_slice()),
+        (("x-plan", "tin"), &["always", "rest"]),
+        (("x-other", "gold"), &["always", "rest"]),
+    ] {
+        let mut stream = FakeStream::start(&plan, &SharedState::default());
+        stream.host.attributes.insert(Attribute::RouteLimits, choices.clone());
+        let headers = [(":method", "POST"), (":path", "/v1/chat/completions"), ("x-user", "ann"), header];
+        stream.request(&headers, &[b"{}"]);
+        let shared = stream.host.shared.borrow();
+        let keys: Vec<&str> = shared.keys().filter_map(|key| key.strip_prefix("weir.limit.")).collect();
+        assert_eq!(keys, taken, "{header:?}");
+    }
+}
