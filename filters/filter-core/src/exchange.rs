@@ -7,6 +7,7 @@ use crate::guard::{GuardExchange, GuardPlan};
 use crate::limit::{LimitExchange, LimitPlan};
 use crate::llm::{LlmExchange, LlmPlan};
 use crate::order::OrderExchange;
+use crate::phases::Phases;
 use crate::provider::{ProviderExchange, ProviderPlan};
 use crate::usage::{UsageExchange, UsagePlan};
 use crate::{BodyFlow, CallAnswer, Direction, HeadersFlow, Host, LocalReply, Overflow};

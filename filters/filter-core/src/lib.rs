@@ -47,6 +47,7 @@ mod llm;
 mod metrics;
 mod multipart;
 mod order;
+mod phases;
 mod plan;
 mod provider;
 mod record;

@@ -16,7 +16,8 @@ use sha2::{Digest as _, Sha256};
 
 use self::location::{Found, find, take_out};
 use self::refusal::Refusal;
-use crate::{Attribute, BodyFlow, BodyMode, HeadersFlow, Host, LocalReply, Overflow, handoff};
+use crate::phases::Phases;
+use crate::{Attribute, BodyMode, HeadersFlow, Host, LocalReply, handoff};
 
 /// Compiled configuration of the filter.
 #[derive(Debug)]
@@ -98,13 +99,6 @@ impl ApiKeysExchange {
         Self { plan }
     }
 
-    pub(crate) fn request_headers(&mut self, host: &mut dyn Host, _end: bool) -> HeadersFlow {
-        match self.admit(host) {
-            Ok(()) => HeadersFlow::Continue(BodyMode::Skip),
-            Err(reply) => HeadersFlow::Reply(reply),
-        }
-    }
-
     /// Lets a request through, or says what its client is answered.
     fn admit(&self, host: &mut dyn Host) -> Result<(), LocalReply> {
         let of_route = host.attribute(Attribute::RouteApiKeys);
@@ -145,25 +139,13 @@ impl ApiKeysExchange {
         });
         Ok(())
     }
+}
 
-    pub(crate) fn request_body(&mut self, _host: &mut dyn Host, _body: &[u8], _end: bool) -> BodyFlow {
-        BodyFlow::Keep
-    }
-
-    pub(crate) fn request_overflow(&mut self, _host: &mut dyn Host) -> LocalReply {
-        // Bodies are not held here, so none is too large.
-        LocalReply { status: 413, headers: Vec::new(), body: Vec::new(), details: "weir_request_too_large" }
-    }
-
-    pub(crate) fn response_headers(&mut self, _host: &mut dyn Host, _end: bool) -> HeadersFlow {
-        HeadersFlow::Continue(BodyMode::Skip)
-    }
-
-    pub(crate) fn response_body(&mut self, _host: &mut dyn Host, _body: &[u8], _end: bool) -> BodyFlow {
-        BodyFlow::Keep
-    }
-
-    pub(crate) fn response_overflow(&mut self, _host: &mut dyn Host) -> Overflow {
-        Overflow::Release
+impl Phases for ApiKeysExchange {
+    fn request_headers(&mut self, host: &mut dyn Host, _end: bool) -> HeadersFlow {
+        match self.admit(host) {
+            Ok(()) => HeadersFlow::Continue(BodyMode::Skip),
+            Err(reply) => HeadersFlow::Reply(reply),
+        }
     }
 }

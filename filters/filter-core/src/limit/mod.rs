@@ -20,12 +20,13 @@ use self::amounts::{Expected, Fit, Used};
 use self::bucket::{Shape, Standing};
 pub(crate) use self::plan::LimitPlan;
 use self::plan::{Bucket, Descriptor, Policy};
-use self::told::{DETAILS, Shown, refuse};
+use self::told::{Shown, refuse};
 use crate::handoff::Handoff;
 use crate::metrics::{Labels, Metric};
+use crate::phases::Phases;
 use crate::record::{self, RECORD_STATE, Record};
 use crate::request_view::AskedModel;
-use crate::{Attribute, BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, LocalReply, Overflow, endpoints};
+use crate::{Attribute, BodyMode, HeaderMap, HeadersFlow, Host, endpoints};
 
 /// Most hits one call may count: Envoy 1.40 leaves out descriptors with more.
 const MOST_HITS: u64 = 1_000_000_000;
@@ -68,12 +69,8 @@ struct Asked {
     on_unknown: OnUnknownUsage,
 }
 
-impl LimitExchange {
-    pub(crate) fn new(plan: Arc<LimitPlan>) -> Self {
-        Self { plan, taken: Vec::new(), asked: Vec::new(), shown: None, refused_by_service: false }
-    }
-
-    pub(crate) fn request_headers(&mut self, host: &mut dyn Host, _end: bool) -> HeadersFlow {
+impl Phases for LimitExchange {
+    fn request_headers(&mut self, host: &mut dyn Host, _end: bool) -> HeadersFlow {
         let names = host.attribute(Attribute::RouteLimits);
         let names = names.and_then(|names| serde_json::from_str::<Vec<RouteLimit>>(&names).ok());
         let handoff = Handoff::read(host);
@@ -135,16 +132,7 @@ impl LimitExchange {
         HeadersFlow::Continue(BodyMode::Skip)
     }
 
-    pub(crate) fn request_body(&mut self, _host: &mut dyn Host, _body: &[u8], _end: bool) -> BodyFlow {
-        BodyFlow::Keep
-    }
-
-    pub(crate) fn request_overflow(&mut self, _host: &mut dyn Host) -> LocalReply {
-        // Bodies are not held here, so none is too large.
-        LocalReply { status: 413, headers: Vec::new(), body: Vec::new(), details: DETAILS }
-    }
-
-    pub(crate) fn response_headers(&mut self, host: &mut dyn Host, _end: bool) -> HeadersFlow {
+    fn response_headers(&mut self, host: &mut dyn Host, _end: bool) -> HeadersFlow {
         if !self.asked.is_empty() {
             let details = host.attribute(Attribute::ResponseCodeDetails).unwrap_or_default();
             self.refused_by_service = details == "request_rate_limited" || details == "rate_limiter_error";
@@ -156,13 +144,11 @@ impl LimitExchange {
         }
         HeadersFlow::Continue(BodyMode::Skip)
     }
+}
 
-    pub(crate) fn response_body(&mut self, _host: &mut dyn Host, _body: &[u8], _end: bool) -> BodyFlow {
-        BodyFlow::Keep
-    }
-
-    pub(crate) fn response_overflow(&mut self, _host: &mut dyn Host) -> Overflow {
-        Overflow::Release
+impl LimitExchange {
+    pub(crate) fn new(plan: Arc<LimitPlan>) -> Self {
+        Self { plan, taken: Vec::new(), asked: Vec::new(), shown: None, refused_by_service: false }
     }
 
     pub(crate) fn complete(&mut self, host: &mut dyn Host) {
