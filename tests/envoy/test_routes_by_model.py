@@ -1,4 +1,4 @@
-"""Pauses are heeded where the route is chosen by the model, and only there."""
+"""Where the model chooses the route, what is said of that route holds, and nothing that is said of another."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import dialects
 import manifests as m
 from conftest import AWS, KEYS
 from dialects import Client
+from limits import bucket, limit
 from provider import Provider, reply
 from test_failover import chain, over_both_workers, paths
 from weir import Gateway
@@ -41,6 +42,30 @@ def client(gateway: Gateway) -> Iterator[Client]:
 
 
 PAUSE = reply(answers.error("openai", 429), 429, headers={"retry-after": "60"})
+
+
+@pytest.fixture(scope="module")
+def limited(runtime: str, scripted: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A route by model with a limit and one without; neither has several providers."""
+    gateway = Gateway(tmp_path_factory.mktemp(f"limited-{runtime}") / "config", runtime)
+    by_model = m.rule("openai", path="/any")
+    by_model["matches"][0]["headers"] = [{"name": "x-gateway-model-name", "value": "named"}]
+    gateway.write("gateway.yaml", m.dump(m.gateway_class(), m.gateway(gateway.port)))
+    gateway.write("keys.yaml", m.dump(m.secret("openai", KEYS["openai"])))
+    gateway.write("backends.yaml", m.dump(m.backend("openai", m.provider("openai", scripted.port), key="openai")))
+    gateway.write("routes.yaml", m.dump(m.route("named", by_model), m.route("rest", m.rule("openai", path="/any"))))
+    gateway.write("limits.yaml", m.dump(limit("named", "named", local=[bucket(2, "requests")])))
+    gateway.start()
+    yield gateway
+    gateway.stop()
+
+
+def test_the_limit_of_a_route_by_model_is_kept(limited: Gateway, provider: Provider) -> None:
+    client = Client(limited)
+    for model, expected in [("other", [200] * 4), ("named", [200, 200, 429, 429]), ("other", [200] * 4)]:
+        found = [client.ask("openai", "any", model=model).status_code for _ in range(4)]
+        assert found == expected, model
+    client.close()
 
 
 def ask(client: Client, provider: Provider, model: str) -> list[str]:

@@ -53,4 +53,35 @@ impl Frames {
             }
         }
     }
+
+    /// How many of the next bytes to feed so that they end one event at most: none only if there are none. `begun` is what
+    /// has come of that event. Bytes that are no stream of this kind are fed somehow.
+    pub(crate) fn step(&self, begun: &[u8], bytes: &[u8]) -> usize {
+        match self {
+            // A line, with its blank line if it is the last one of an event.
+            Self::Sse(_) => memchr::memchr2(b'\r', b'\n', bytes).map_or(bytes.len(), |at| {
+                let blank = matches!(bytes.get(at + 1), Some(b'\r' | b'\n'));
+                at + 1 + usize::from(blank)
+            }),
+            // A message begins with its length.
+            Self::Aws(_) => {
+                let mut next = begun.iter().chain(bytes).copied();
+                let (Some(a), Some(b), Some(c), Some(d)) =
+                    (next.next(), next.next(), next.next(), next.next())
+                else {
+                    return bytes.len();
+                };
+                let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
+                length.saturating_sub(begun.len()).max(1).min(bytes.len())
+            }
+        }
+    }
+
+    /// How many of the last bytes are the beginning of an event.
+    pub(crate) fn unfinished(&self) -> usize {
+        match self {
+            Self::Sse(decoder) => decoder.buffered(),
+            Self::Aws(decoder) => decoder.buffered(),
+        }
+    }
 }

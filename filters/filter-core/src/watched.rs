@@ -141,6 +141,16 @@ impl Watched {
         self.broken = fed.err();
     }
 
+    /// How many of the next bytes end one event at most; `begun` is what has come of that event.
+    pub(crate) fn step(&self, begun: &[u8], bytes: &[u8]) -> usize {
+        self.frames.step(begun, bytes)
+    }
+
+    /// How many of the last bytes are the beginning of an event.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.frames.unfinished()
+    }
+
     pub(crate) fn facts(&self) -> &AnswerFacts {
         &self.watch.facts
     }

@@ -56,6 +56,14 @@ pub(crate) struct Edit {
 }
 
 impl<'a> Collector<'a> {
+    /// The same with texts of its own.
+    pub(crate) fn into_owned(self) -> Collector<'static> {
+        let Self { slots, places, containers, echoes, signatures, passages } = self;
+        let slots = slots.into_iter().map(Slot::into_owned).collect();
+        let signatures = signatures.into_iter().map(Signature::into_owned).collect();
+        Collector { slots, places, containers, echoes, signatures, passages }
+    }
+
     /// Takes a string; nothing for null.
     pub(crate) fn text(&mut self, value: Option<Value<'_, 'a>>, at: At) -> Result<(), Fault> {
         self.string(value, at, Form::Text)

@@ -56,6 +56,13 @@ pub(crate) struct Signature<'a> {
     pub(crate) passage: Passage,
 }
 
+impl Signature<'_> {
+    pub(crate) fn into_owned(self) -> Signature<'static> {
+        let Self { span, text, dialect, passage } = self;
+        Signature { span, text: Cow::Owned(text.into_owned()), dialect, passage }
+    }
+}
+
 /// The reasoning of one stream whose text has been changed, for signatures that come in later events. Places only, no
 /// text.
 #[derive(Debug, Clone, Default)]

@@ -28,6 +28,13 @@ pub struct Slot<'a> {
     pub text: Cow<'a, str>,
 }
 
+impl Slot<'_> {
+    pub(crate) fn into_owned(self) -> Slot<'static> {
+        let Self { scope, role, message, thread, block, form, snapshot, text } = self;
+        Slot { scope, role, message, thread, block, form, snapshot, text: Cow::Owned(text.into_owned()) }
+    }
+}
+
 /// Who says a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {

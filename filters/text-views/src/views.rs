@@ -1,5 +1,6 @@
 //! The texts of one body, and the body written anew.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use filter_config::Endpoint;
@@ -17,7 +18,7 @@ use crate::stream::EventReader;
 /// The texts of one body, and what they are to be replaced by.
 #[derive(Debug)]
 pub struct Views<'a> {
-    body: &'a [u8],
+    body: Cow<'a, [u8]>,
     found: Collector<'a>,
     ends: Vec<Thread>,
     /// Of the slots that are replaced: the new text, and how it is written.
@@ -102,7 +103,7 @@ impl<'a> Views<'a> {
     pub(crate) fn without_texts(body: &'a [u8]) -> Self {
         let found = Collector::default();
         Self {
-            body,
+            body: Cow::Borrowed(body),
             found,
             ends: Vec::new(),
             new: BTreeMap::new(),
@@ -190,10 +191,22 @@ impl<'a> Views<'a> {
         !self.new.is_empty() || without_echoes || !self.marked.is_empty()
     }
 
+    /// The same with a body of its own, for an event that waits.
+    pub fn into_owned(self) -> Views<'static> {
+        let Self { body, found, ends, new, without_echoes, marked } = self;
+        let (body, found) = (Cow::Owned(body.into_owned()), found.into_owned());
+        Views { body, found, ends, new, without_echoes, marked }
+    }
+
     /// The body with the new texts, signatures over them marked, every other byte as it came.
-    pub fn into_bytes(mut self) -> Vec<u8> {
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.into_body().into_owned()
+    }
+
+    /// As [`Self::into_bytes`]; a body that nothing was changed in is the one that came.
+    pub fn into_body(mut self) -> Cow<'a, [u8]> {
         if !self.changed() {
-            return self.body.to_vec();
+            return self.body;
         }
         let replaced: BTreeSet<Passage> = self.replaced_passages().collect();
         self.mark(|passage| replaced.contains(&passage));
@@ -223,7 +236,7 @@ impl<'a> Views<'a> {
             self.remove(container, &children, text, &mut edits, &mut filled);
         }
         edits.extend(filled.iter().map(|(span, with)| (*span, with.as_str())));
-        write(self.body, edits)
+        Cow::Owned(write(&self.body, edits))
     }
 
     /// Takes children out of a container, each with the comma before it, or behind it where nothing before it stays.

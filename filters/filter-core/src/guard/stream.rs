@@ -4,6 +4,7 @@
 //! about the end of it yet, the event waits, and all events behind it. So an event leaves when nothing it says can be
 //! part of a match any more, with what the guards have left of its text.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -62,21 +63,27 @@ struct Checked {
 /// An event that waits.
 #[derive(Debug)]
 struct Held {
-    event: Owned,
-    /// The reader as it was before the event.
-    reader: EventReader,
+    event: Waiting,
     /// Number of its first text.
     first: u64,
     /// Number behind its last.
     end: u64,
 }
 
-/// An event on its own.
 #[derive(Debug)]
-enum Owned {
-    Sse { event: Option<Vec<u8>>, data: Vec<u8>, id: Option<Vec<u8>>, retry: Option<u64> },
-    Comment(Vec<u8>),
-    Aws { headers: Vec<u8>, payload: Vec<u8> },
+enum Waiting {
+    /// Its data is written when its texts are decided.
+    Event(Box<(Frame, Views<'static>)>),
+    /// It says nothing: how it is written.
+    Written(Vec<u8>),
+}
+
+/// What is around the data of an event.
+#[derive(Debug)]
+enum Frame {
+    Sse { event: Option<Vec<u8>>, id: Option<Vec<u8>>, retry: Option<u64> },
+    Aws { headers: Vec<u8> },
+    Nothing,
 }
 
 /// Why a stream ends here.
@@ -206,7 +213,6 @@ impl Work {
         let Some((name, data)) = event.content() else {
             return self.pass(event, out);
         };
-        let before = self.reader.clone();
         let views = self.reader.views(name, data)?;
         for slot in views.slots() {
             self.text(plan, slot, self.next, vault)?;
@@ -218,20 +224,21 @@ impl Work {
         let undecided = self.undecided();
         self.release(plan, undecided, out)?;
         if self.held.is_empty() && self.next <= undecided.max(first) {
-            let new = self.renew(plan, views, first)?;
-            return self.send(event, Some(&new), out);
+            return self.send(plan, event, views, first, out);
         }
-        self.held.push_back(Held { event: Owned::of(event), reader: before, first, end: self.next });
+        let event = Waiting::Event(Box::new((Frame::of(event), views.into_owned())));
+        self.held.push_back(Held { event, first, end: self.next });
         Ok(())
     }
 
     /// What says nothing goes on in its turn.
     fn pass(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), Stopped> {
         if self.held.is_empty() {
-            return self.send(event, None, out);
+            return Ok(event.write(None, out)?);
         }
-        let reader = self.reader.clone();
-        self.held.push_back(Held { event: Owned::of(event), reader, first: self.next, end: self.next });
+        let mut written = Vec::new();
+        event.write(None, &mut written)?;
+        self.held.push_back(Held { event: Waiting::Written(written), first: self.next, end: self.next });
         Ok(())
     }
 
@@ -276,19 +283,25 @@ impl Work {
     /// Lets go what need not wait any more.
     fn release(&mut self, plan: &GuardPlan, undecided: u64, out: &mut Vec<u8>) -> Result<(), Stopped> {
         while self.held.front().is_some_and(|held| held.end <= undecided.max(held.first)) {
-            let Some(mut held) = self.held.pop_front() else { break };
-            let event = held.event.borrow();
-            let new = match event.content() {
-                Some((name, data)) => Some(self.renew(plan, held.reader.views(name, data)?, held.first)?),
-                None => None,
-            };
-            self.send(&event, new.as_deref(), out)?;
+            let Some(held) = self.held.pop_front() else { break };
+            match held.event {
+                Waiting::Event(event) => {
+                    let (frame, views) = *event;
+                    self.send(plan, &frame.empty(), views, held.first, out)?;
+                }
+                Waiting::Written(written) => out.extend_from_slice(&written),
+            }
         }
         Ok(())
     }
 
     /// The data of an event whose first text has this number, with what the guards have left of its texts.
-    fn renew(&mut self, plan: &GuardPlan, mut views: Views<'_>, first: u64) -> Result<Vec<u8>, Stopped> {
+    fn renew<'a>(
+        &mut self,
+        plan: &GuardPlan,
+        mut views: Views<'a>,
+        first: u64,
+    ) -> Result<Cow<'a, [u8]>, Stopped> {
         for (index, number) in (0..views.slots().len()).zip(first..) {
             let Some(slot) = views.slots().get(index) else { continue };
             let block = (slot.thread, slot.block);
@@ -307,48 +320,52 @@ impl Work {
         if plan.changes_answers && !views.slots().is_empty() {
             views.drop_echoes();
         }
-        Ok(views.into_bytes())
+        Ok(views.into_body())
     }
 
-    fn send(&mut self, event: &Event<'_>, new: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), Stopped> {
-        event.write(new, out)?;
-        // Comments are no events.
-        self.sent += u64::from(event.content().is_some());
+    /// Lets an event go that has these texts.
+    fn send(
+        &mut self,
+        plan: &GuardPlan,
+        event: &Event<'_>,
+        views: Views<'_>,
+        first: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Stopped> {
+        let data = self.renew(plan, views, first)?;
+        event.write(Some(&data), out)?;
+        self.sent += 1;
         Ok(())
     }
 }
 
-impl Owned {
+impl Frame {
     fn of(event: &Event<'_>) -> Self {
         match event {
             Event::Sse(event) => Self::Sse {
                 event: event.event.map(<[u8]>::to_vec),
-                data: event.data.to_vec(),
                 id: event.id.map(<[u8]>::to_vec),
                 retry: event.retry,
             },
-            Event::Comment(text) => Self::Comment(text.to_vec()),
-            Event::Aws(message) => {
-                Self::Aws { headers: message.headers.as_bytes().to_vec(), payload: message.payload.to_vec() }
-            }
-            Event::Element(data) => Self::Comment(data.to_vec()),
+            Event::Aws(message) => Self::Aws { headers: message.headers.as_bytes().to_vec() },
+            Event::Comment(_) | Event::Element(_) => Self::Nothing,
         }
     }
 
-    fn borrow(&self) -> Event<'_> {
+    /// The event without its data.
+    fn empty(&self) -> Event<'_> {
         match self {
-            Self::Sse { event, data, id, retry } => Event::Sse(sse::Event {
+            Self::Sse { event, id, retry } => Event::Sse(sse::Event {
                 event: event.as_deref(),
-                data,
                 id: id.as_deref(),
                 retry: *retry,
                 ..sse::Event::default()
             }),
-            Self::Comment(text) => Event::Comment(text),
-            Self::Aws { headers, payload } => Event::Aws(aws_event_stream::Message {
+            Self::Aws { headers } => Event::Aws(aws_event_stream::Message {
                 headers: aws_event_stream::Headers::of(headers),
-                payload,
+                payload: &[],
             }),
+            Self::Nothing => Event::Element(&[]),
         }
     }
 }

@@ -9,6 +9,7 @@ mod headers;
 mod json_array;
 mod model;
 mod operation;
+mod pass_through;
 mod request;
 mod response;
 mod speaks;

@@ -1,7 +1,6 @@
-//! Streams: event by event from the provider's dialect to the client's, or watched as they pass.
+//! Streams: event by event from the provider's dialect to the client's, or passing as they come.
 
 use filter_config::Endpoint;
-use framing::sse;
 use llm_dialects::dialect::{Framing, StreamDecoder, StreamEncoder};
 use llm_dialects::hub::{ApiError, Delta, ErrorKind, StreamEvent, Usage};
 use llm_dialects::inspect::AnswerFacts;
@@ -10,6 +9,7 @@ use llm_dialects::{Dialect, Error};
 use token_count::{RunningCount, Tokeniser};
 
 use super::json_array::JsonArray;
+use super::pass_through::PassThrough;
 use crate::frames::{Event, Frames};
 use crate::handoff::Handoff;
 use crate::record::Outcome;
@@ -27,8 +27,8 @@ pub(super) struct Stream {
 
 #[derive(Debug)]
 enum Work {
-    /// Client and provider speak the same: the bytes pass, usage is read off.
-    Watch { client: Dialect, watched: Box<Watched>, take_usage_out: bool },
+    /// Client and provider speak the same.
+    Pass(Box<PassThrough>),
     /// They do not.
     Translate(Box<Translation>),
 }
@@ -49,8 +49,9 @@ struct Translation {
     generated: RunningCount,
 }
 
+/// How far a stream is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     Open,
     /// The provider said that the answer is complete.
     Complete,
@@ -109,8 +110,9 @@ impl Stream {
     pub(super) fn watched(endpoint: Endpoint, framing: Framing, take_usage_out: bool, closely: bool) -> Self {
         let client = endpoints::family(endpoint);
         let watched = Watched::new(endpoint, framing);
-        let watched = Box::new(if closely { watched.closely() } else { watched });
-        Self { work: Work::Watch { client, watched, take_usage_out }, state: State::Open, array: None }
+        let watched = if closely { watched.closely() } else { watched };
+        let stream = PassThrough::new(client, watched, take_usage_out);
+        Self { work: Work::Pass(Box::new(stream)), state: State::Open, array: None }
     }
 
     /// A stream that is translated.
@@ -138,7 +140,7 @@ impl Stream {
 
     pub(super) fn facts(&self) -> &AnswerFacts {
         match &self.work {
-            Work::Watch { watched, .. } => watched.facts(),
+            Work::Pass(stream) => stream.watched.facts(),
             Work::Translate(translation) => &translation.facts,
         }
     }
@@ -146,7 +148,7 @@ impl Stream {
     /// About how many tokens have been generated so far.
     pub(super) fn estimated_output(&self) -> u64 {
         match &self.work {
-            Work::Watch { watched, .. } => watched.estimated_output(),
+            Work::Pass(stream) => stream.watched.estimated_output(),
             Work::Translate(translation) => {
                 let tokens = translation.tokeniser.scale(translation.generated.total());
                 u64::try_from(tokens).unwrap_or(u64::MAX)
@@ -159,7 +161,7 @@ impl Stream {
         match (&self.state, &self.work) {
             (State::Failed(_) | State::Broken(_), _) => Some(Outcome::Failed),
             (State::Complete, _) => Some(Outcome::Complete),
-            (State::Open, Work::Watch { watched, .. }) => watched.complete().then_some(Outcome::Complete),
+            (State::Open, Work::Pass(stream)) => stream.watched.complete().then_some(Outcome::Complete),
             (State::Open, Work::Translate(_)) => None,
         }
     }
@@ -176,28 +178,16 @@ impl Stream {
     /// was reserved for it.
     pub(super) fn chunk(&mut self, bytes: &[u8], end: bool, cap: Option<u64>) -> BodyFlow {
         if matches!(self.state, State::Broken(_)) {
-            if let Work::Watch { watched, .. } = &mut self.work {
-                // What is generated all the same counts.
-                watched.feed(bytes, end, |_| ());
+            if let Work::Pass(stream) = &mut self.work {
+                stream.drop_chunk(bytes, end);
             }
             return BodyFlow::Replace(Vec::new());
         }
         let flow = match &mut self.work {
-            Work::Watch { client, watched, take_usage_out } => {
-                let sent = watched.events();
-                let flow = pass(*client, watched, *take_usage_out, &mut self.state, bytes, end);
-                let open = self.state == State::Open && !watched.complete();
-                match cap.filter(|cap| open && watched.estimated_output() > with_room(*cap)) {
-                    Some(cap) => {
-                        // The chunk that went beyond is not sent.
-                        let error = too_long(cap);
-                        let out = cut_off(*client, sent, &error);
-                        self.state = State::Broken(error.message);
-                        ended(out)
-                    }
-                    None => flow,
-                }
-            }
+            Work::Pass(stream) => match cap {
+                Some(cap) => stream.chunk_up_to(cap, bytes, end, &mut self.state),
+                None => stream.chunk(bytes, end, &mut self.state),
+            },
             Work::Translate(translation) => {
                 let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 2);
                 let open = self.state == State::Open;
@@ -222,11 +212,11 @@ const LONGEST_WORD: usize = 1024;
 
 /// The most tokens of output that pass where `cap` are reserved. Providers were told of them; one that goes on nevertheless
 /// is given room for a count that differs from ours.
-fn with_room(cap: u64) -> u64 {
+pub(super) fn with_room(cap: u64) -> u64 {
     cap.saturating_add(cap / 8).saturating_add(32)
 }
 
-fn too_long(cap: u64) -> ApiError {
+pub(super) fn too_long(cap: u64) -> ApiError {
     ApiError {
         status: 429,
         kind: ErrorKind::RateLimit,
@@ -236,68 +226,9 @@ fn too_long(cap: u64) -> ApiError {
     }
 }
 
-/// An error that ends a passing stream of which `sent` events have left, and perhaps a part of the next.
-fn cut_off(client: Dialect, sent: u64, error: &ApiError) -> Vec<u8> {
-    let mut out = Vec::new();
-    if client.framing() == Framing::Sse {
-        // The last event may lack its blank line; the error must be an event of its own.
-        out.extend_from_slice(b"\n\n");
-    }
-    let mut encoder = client.stream_encoder(0, false);
-    encoder.behind(sent);
-    encoder.event(&StreamEvent::Error(error.clone()), &mut out);
-    out
-}
-
 /// The end of a stream whose provider goes on.
-fn ended(last: Vec<u8>) -> BodyFlow {
+pub(super) fn ended(last: Vec<u8>) -> BodyFlow {
     BodyFlow::End { last, on_cluster: true }
-}
-
-/// Lets a chunk pass, watched.
-fn pass(
-    client: Dialect,
-    watched: &mut Watched,
-    take_usage_out: bool,
-    state: &mut State,
-    bytes: &[u8],
-    end: bool,
-) -> BodyFlow {
-    let mut rewritten = Vec::new();
-    if take_usage_out {
-        rewritten.reserve(bytes.len());
-    }
-    watched.feed(bytes, end, |event| {
-        if !take_usage_out {
-            return;
-        }
-        match event {
-            // An event that was decoded can be written: its name holds no line break.
-            Event::Data { name, data } if !is_usage_alone(data) => {
-                let _ = sse::Event { event: name, data, ..sse::Event::default() }.write(&mut rewritten);
-            }
-            Event::Data { .. } => {}
-            Event::KeepAlive => sse::write_comment(&mut rewritten, b"keep-alive"),
-        }
-    });
-    if watched.failed() && *state == State::Open {
-        *state = State::Failed("the provider reported an error in the stream".to_owned());
-    }
-    let whole = !end || watched.complete() || watched.failed();
-    if whole {
-        return if take_usage_out { BodyFlow::Replace(rewritten) } else { BodyFlow::Keep };
-    }
-    let error = cut_short(watched.broken());
-    *state = State::Failed(error.message.clone());
-    let mut out = if take_usage_out { rewritten } else { bytes.to_vec() };
-    out.append(&mut cut_off(client, watched.events(), &error));
-    BodyFlow::Replace(out)
-}
-
-/// Whether an OpenAI chunk holds usage and nothing else.
-fn is_usage_alone(data: &[u8]) -> bool {
-    let compact = |text: &[u8]| memchr::memmem::find(data, text).is_some();
-    (compact(b"\"choices\":[]") || compact(b"\"choices\": []")) && compact(b"\"usage\"")
 }
 
 impl Translation {
@@ -375,7 +306,7 @@ impl Translation {
     }
 }
 
-fn cut_short(framing: Option<&framing::Error>) -> ApiError {
+pub(super) fn cut_short(framing: Option<&framing::Error>) -> ApiError {
     let why = framing.map_or_else(|| "it ended before it was complete".to_owned(), ToString::to_string);
     ApiError {
         status: 502,
