@@ -42,6 +42,7 @@ const EXAMPLES: &[&[&str]] = &[
     &["quickstart", "overlays/openai-real"],
     &["quickstart", "overlays/anthropic-real"],
     &["quickstart", "overlays/openai-real", "overlays/anthropic-real"],
+    &["authentication"],
     &["groups"],
     &["guards"],
     &["limits"],

@@ -18,7 +18,7 @@ const MAX_PARTS: usize = 16_384;
 ///
 /// It remembers which threads have begun, which tool call a delta belongs to, and which blocks have been sent, never
 /// any text. One is needed per stream; a stream that is cut short leaves threads [`open`](Self::open).
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct EventReader {
     endpoint: Endpoint,
     state: State,

@@ -18,6 +18,10 @@ use super::logs::{FORMAT, LogReader};
 /// How long Envoy may take to stop before it is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long what runs on open connections may outlive a change of their listener, in seconds: a day. When it is over, Envoy
+/// cuts it off. Longer than realtime sessions and any answer take; idle connections end after an hour by themselves.
+const DRAIN_SECONDS: &str = "86400";
+
 /// How Envoy is started.
 #[derive(Debug, Clone)]
 pub(crate) struct Launch {
@@ -37,6 +41,9 @@ impl Launch {
         // Log lines are to appear with the request they are about; the default is ten seconds.
         command.args(["--file-flush-interval-msec", "200"]);
         command.args(["--log-level", "warn", "--log-format", FORMAT]);
+        // An open connection keeps the filters it began with, and may so pass by one that a policy has just brought. Each is
+        // told to close with its next answer; by default chance decides, and for minutes in favour of leaving it open.
+        command.args(["--drain-strategy", "immediate", "--drain-time-s", DRAIN_SECONDS]);
         // Nothing is handed from process to process, so gateways on one machine need no ids.
         command.arg("--disable-hot-restart");
         if let Some(concurrency) = self.concurrency {

@@ -7,6 +7,7 @@ mod api_keys;
 mod chain;
 mod jwks;
 mod jwt;
+mod taken_out;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -102,7 +103,9 @@ fn location(
     if let Some(header) = &set.header {
         let name = header.name.to_ascii_lowercase();
         let prefix = header.prefix.clone().unwrap_or_default();
-        if name == "host" || !names::is_header_value(&prefix) {
+        // The `llm` filter writes the name of the model over what a client says.
+        if ["host", filter_config::MODEL_HEADER].contains(&name.as_str()) || !names::is_header_value(&prefix)
+        {
             let message = "no credential can be in this header";
             findings.error(key, &format!("{path}.location.header"), message, "choose another name or prefix");
             return None;

@@ -51,6 +51,19 @@ impl<'a> Context<'a> {
         Scope { gateway: self.gateway, listener: self.listener, route }
     }
 
+    /// Who may call. `None` when a policy that says so cannot be in force.
+    fn authenticated(&self, scope: Scope<'_>) -> Option<Authenticated> {
+        let policies = &self.index.policies;
+        let mut authenticated = Authenticated::default();
+        if let Some(policy) = policies.jwt(scope) {
+            authenticated.jwt = Some(Arc::clone(self.authentication.jwt.get(policy)?.as_ref()?));
+        }
+        if let Some(policy) = policies.api_keys(scope) {
+            authenticated.api_keys = Some(Arc::clone(self.authentication.api_keys.get(policy)?.as_ref()?));
+        }
+        Some(authenticated)
+    }
+
     /// What backends inherit that a rule of a route leads to, or models that a listener offers itself.
     fn inherited(&self, route: Option<(&ObjectKey, Option<&str>)>) -> Inherited<'a> {
         self.index.policies.inherited(self.scope(route))
@@ -110,16 +123,12 @@ impl Entry {
     }
 
     fn authenticated(mut self, context: Context<'_>, scope: Scope<'_>) -> Self {
-        let policies = &context.index.policies;
-        // The policy that closes it says so itself.
-        if let Some(policy) = policies.jwt(scope) {
-            let Some(Some(jwt)) = context.authentication.jwt.get(policy) else { return self.closed() };
-            self.authenticated.jwt = Some(Arc::clone(jwt));
+        // The policy that closes it says so itself, and `entries` which matches lead away.
+        let Some(authenticated) = context.authenticated(scope) else { return self.closed() };
+        if self.route.r#match.as_ref().is_some_and(|matched| authenticated.leads_away(matched)) {
+            return self.closed();
         }
-        if let Some(policy) = policies.api_keys(scope) {
-            let Some(Some(keys)) = context.authentication.api_keys.get(policy) else { return self.closed() };
-            self.authenticated.api_keys = Some(Arc::clone(keys));
-        }
+        self.authenticated = authenticated;
         self
     }
 
@@ -153,8 +162,13 @@ pub(crate) fn entries(
     let mut entries = Vec::new();
     for (index, rule) in route.spec.rules.iter().flatten().enumerate() {
         let mut of_rule = Vec::new();
+        let section = rule.name.as_deref();
         rule_entries(context, key, route, (index, rule), findings, &mut of_rule);
-        entries.extend(of_rule.into_iter().map(|entry| entry.policed(context, key, rule.name.as_deref())));
+        entries.extend(of_rule.into_iter().map(|entry| entry.policed(context, key, section)));
+        if let Some(authenticated) = context.authenticated(context.scope(Some((key, section)))) {
+            let matches = rule.matches.as_deref().unwrap_or_default();
+            authenticated.report(key, &format!("spec.rules[{index}]"), matches, findings);
+        }
     }
     entries
 }

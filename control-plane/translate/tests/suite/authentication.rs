@@ -229,3 +229,81 @@ fn inline_keys_are_handed_on_without_what_envoy_cannot_use() {
     let text = format!("{source:?}");
     assert!(text.contains("11qYAYKxCrfVS") && !text.contains("c2VjcmV0"), "{text}");
 }
+
+/// Taking the key out would lead such a request to another rule.
+#[test]
+fn matches_on_what_is_taken_out_are_not_served() {
+    let header = "headers: [{name: X-Other, value: a}, {name: X-Key, value: sk-one}]";
+    let parameter = "queryParams: [{name: key, value: sk-one}]";
+    let cookie = "headers: [{name: Cookie, type: RegularExpression, value: '.*key=.*'}]";
+    let token = "headers: [{name: authorization, type: RegularExpression, value: '.+'}]";
+    let at = |location: &str| KEYS.replace("}}\n", &format!(", location: {location}}}}}\n"));
+    let both = {
+        let tokens = TOKENS.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap();
+        at("{header: {name: x-key}}").replacen('{', &format!("{{{tokens}, "), 1)
+    };
+    let cases = [
+        (at("{header: {name: x-key}}"), header, Some("headers[1]")),
+        (at("{queryParameter: {name: key}}"), parameter, Some("queryParams[0]")),
+        (at("{cookie: {name: key}}"), cookie, Some("headers[0]")),
+        (KEYS.to_owned(), token, Some("headers[0]")),
+        // The key is taken out, so the route is chosen without the token as well.
+        (both.clone(), token, Some("headers[0]")),
+        // Envoy keeps the route when it takes out a token; parameters are told from headers, and by case.
+        (TOKENS.to_owned(), token, None),
+        (both, parameter, None),
+        (at("{queryParameter: {name: x-key}}"), header, None),
+        (at("{header: {name: key}}"), parameter, None),
+        (at("{queryParameter: {name: Key}}"), parameter, None),
+    ];
+    for runtime in
+        [Runtime::Wasm { module: "/weir.wasm".into() }, Runtime::Native { library: "/libweir.so".into() }]
+    {
+        for (policy, matched, refused) in &cases {
+            let matches = format!("[{{path: {{value: /plain}}}}, {{path: {{value: /v1}}, {matched}}}]");
+            // Every kind of entry that a rule has: of a backend, and of models with their list.
+            for models in [false, true] {
+                let mut text = with(policy).replace("[{path: {value: /v1}}]", &matches);
+                if models {
+                    text = text.replace("AgentgatewayBackend, name: llm}]", "AgentgatewayModel, name: '*'}]");
+                }
+                let objects = fixture::objects(&fixture::decode("matches.yaml", &text));
+                let settings = Settings { delivery: Delivery::Discovery, ..Settings::new(runtime.clone()) };
+                let translation = translate(&objects, &settings);
+                let found: Vec<_> =
+                    translation.findings.iter().filter(|one| one.severity == Severity::Error).collect();
+                let wanted = refused.map(|part| format!("spec.rules[0].matches[1].{part}"));
+                assert_eq!(
+                    found.iter().map(|one| one.field_path.as_str()).collect::<Vec<_>>(),
+                    wanted.iter().map(String::as_str).collect::<Vec<_>>(),
+                    "{policy} {matched} {found:?}"
+                );
+                let (closed, open): (Vec<_>, Vec<_>) = routes(&translation)
+                    .into_iter()
+                    .map(|(_, route)| route)
+                    .partition(|route| format!("{:?}", route.action).contains("status: 500"));
+                assert_eq!(closed.is_empty(), refused.is_none(), "{policy} {matched}");
+                // Nothing is asked of whom it answers, or the key would be taken out there as well.
+                let of_who = |route: &Route| {
+                    key_policy(route).is_some() || requirement("default/gw/8080", route).is_some()
+                };
+                assert!(!closed.iter().any(of_who), "{closed:?}");
+                assert!(!open.is_empty() && open.iter().all(of_who), "{open:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_key_is_where_the_name_of_the_model_is_written() {
+    let policy = KEYS.replace("}}\n", ", location: {header: {name: X-Gateway-Model-Name}}}}\n");
+    let translation = translated(&with(&policy));
+    let found: Vec<_> = translation.findings.iter().map(|one| one.field_path.as_str()).collect();
+    let path = "spec.traffic.apiKeyAuthentication";
+    assert_eq!(found, [path.to_owned(), format!("{path}.location.header")]);
+    assert!(
+        translation.routes.iter().all(|route| route.leads_to.contains("500")),
+        "{:?}",
+        translation.routes
+    );
+}

@@ -190,7 +190,10 @@ fn a_choice_that_cannot_be_kept_closes_all() {
     ] {
         let text = limited("HTTPRoute", "route", &CHOICES.replacen(part, other, 1));
         let translation = translated(&text);
-        assert!(translation.findings.iter().any(|finding| finding.to_string().contains("rateLimit")), "{other}");
+        assert!(
+            translation.findings.iter().any(|finding| finding.to_string().contains("rateLimit")),
+            "{other}"
+        );
         assert!(limits(&translation).is_empty(), "{other}");
         assert!(translation.routes.iter().all(|route| route.leads_to == "refused (500)"), "{other}");
     }
