@@ -216,6 +216,7 @@ fn translate_port(
         }
     }
     let virtual_models = virtual_models(port, &mut hosts, findings);
+    authentication::close_matches_on_cookies(hosts.values_mut().flatten(), findings);
     let mut publish_model = false;
     let mut client_credential = false;
     let mut route_endpoints = false;

@@ -20,6 +20,7 @@ use crate::index::Index;
 use crate::names;
 pub(crate) use chain::Chain;
 pub(crate) use jwt::{Issuer, Jwt, Keys};
+pub(crate) use taken_out::close_matches_on_cookies;
 
 /// The policies of one kind, by name; `None` for those that cannot be in force.
 type Resolved<T> = BTreeMap<ObjectKey, Option<Arc<T>>>;

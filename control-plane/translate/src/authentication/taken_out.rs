@@ -6,11 +6,13 @@
 
 use envoy_proto::envoy::config::route::v3::RouteMatch;
 use filter_config::KeyLocation;
-use resources::ObjectKey;
 use resources::gateway_api::httproutes::HttpRouteRulesMatches;
+use resources::{Kind, ObjectKey};
 
 use super::{Authenticated, Location};
 use crate::findings::Findings;
+use crate::objects::key as key_of;
+use crate::route::Entry;
 
 /// A part of requests that routes can match on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,5 +84,35 @@ impl Authenticated {
                 findings.error(route, &format!("{path}.matches[{place}].{field}[{at}]"), message, remedy);
             }
         }
+    }
+}
+
+/// Closes what matches on cookies on a port where some key is taken out of one. What is left of the cookies could be what
+/// another route asks for, past whose policies the request has not gone.
+pub(crate) fn close_matches_on_cookies<'a>(
+    entries: impl Iterator<Item = &'a mut Entry>,
+    findings: &mut Findings,
+) {
+    let mut entries: Vec<&mut Entry> = entries.collect();
+    let in_cookie = entries.iter().find_map(|entry| {
+        let keys = entry.authenticated.api_keys.as_ref()?;
+        matches!(keys.policy.location, KeyLocation::Cookie { .. }).then(|| keys.name.clone())
+    });
+    let Some(policy) = in_cookie else { return };
+    for entry in &mut entries {
+        if entry.is_closed() || !crate::envoy::matches_header(&entry.route, "cookie") {
+            continue;
+        }
+        if let Some((namespace, name)) = entry.served.route.split_once('/') {
+            let route = key_of(Kind::HttpRoute, namespace, name);
+            let message = format!(
+                "policy {policy} takes keys out of the cookies of requests to this port, which could lead them to another \
+                 rule, so what matches on the header `cookie` is answered with 500"
+            );
+            let remedy =
+                "match on something else, or have clients send their keys in another place (`location`)";
+            findings.error(&route, "spec.rules", message, remedy);
+        }
+        **entry = entry.clone().closed();
     }
 }

@@ -115,6 +115,11 @@ impl Entry {
         self
     }
 
+    /// Whether it answers 500 because of what it is.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.served.leads_to == action::REFUSED
+    }
+
     /// The entry with what policies for its route, the rule it comes from (by name), the listener or the Gateway say of who
     /// may call, and how much.
     fn policed(self, context: Context<'_>, route: &ObjectKey, rule: Option<&str>) -> Self {

@@ -307,3 +307,31 @@ fn no_key_is_where_the_name_of_the_model_is_written() {
         translation.routes
     );
 }
+
+/// A request whose cookie loses a key could match another rule exactly, which asks for another key.
+#[test]
+fn no_rule_of_a_port_matches_on_cookies_that_lose_keys() {
+    let cookie = KEYS.replace("}}\n", ", location: {cookie: {name: key}}}}\n");
+    let other = "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: other}\nspec:\n  \
+                 parentRefs: [{name: gw}]\n  rules:\n  - matches: [{path: {value: /v1}, headers: [{name: Cookie, value: \
+                 a=1}]}]\n    backendRefs: [{group: agentgateway.dev, kind: AgentgatewayBackend, name: llm}]\n";
+    for (policy, closed) in [(cookie.as_str(), true), (KEYS, false)] {
+        let text = format!("{}{other}", with(policy));
+        let objects = fixture::objects(&fixture::decode("cookies.yaml", &text));
+        let runtime = Runtime::Wasm { module: "/weir.wasm".into() };
+        let translation = translate(&objects, &Settings::new(runtime));
+        let found: Vec<_> = translation.findings.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            found.iter().any(|one| one.contains("HTTPRoute default/other: spec.rules")),
+            closed,
+            "{found:?}"
+        );
+        let refused: Vec<_> = translation
+            .routes
+            .iter()
+            .filter(|route| route.leads_to.contains("500"))
+            .map(|one| &one.route)
+            .collect();
+        assert_eq!(refused, if closed { vec!["default/other"] } else { vec![] });
+    }
+}
