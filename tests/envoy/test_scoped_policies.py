@@ -18,15 +18,9 @@ from dialects import FEW_PAIRS, Client, ids
 from guard_service import GuardService, masking
 from processes import free_port
 from provider import Provider, reply, stream
+from test_guards import ADDRESS, MASKED, NUMBER, PIECES, SAID, both, few_pairs, say
 from test_reload import WITHIN, Load, steady
 from weir import Gateway
-
-ADDRESS = "ann@example.com"
-NUMBER = "123-45-6789"
-# The number in pieces, as a model says it.
-PIECES = ("Your number is 12", "3-45-", "67", "89", ", is it not?")
-SAID = "".join(PIECES)
-MASKED = SAID.replace(NUMBER, "<SSN>")
 
 MASK = [{"name": "pii", "regex": {"action": "Mask", "builtins": ["Email", "Ssn"]}}]
 REJECT = [
@@ -166,18 +160,6 @@ def client(scoped: Gateway, judge: GuardService) -> Iterator[Scoped]:
     client = Scoped(scoped)
     yield client
     client.close()
-
-
-both = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-few_pairs = pytest.mark.parametrize(("dialect", "upstream"), FEW_PAIRS, ids=ids(FEW_PAIRS))
-
-
-def say(provider: Provider, upstream: str, streamed: bool) -> None:
-    """The provider's next answer holds the number."""
-    if streamed:
-        provider.then(stream(answers.text_stream(upstream, PIECES)))
-    else:
-        provider.then(reply(answers.text(upstream, SAID)))
 
 
 @both
