@@ -12,7 +12,7 @@ use crate::error_form::ErrorForm;
 use crate::failover::{self, Failover};
 use crate::handoff::{Handoff, Invalid, keep_credential, too_large};
 use crate::provider::is_json;
-use crate::record::{Outcome, Published, RECORD_STATE, Record, Traits};
+use crate::record::{self, Outcome, Published, RECORD_STATE, Record, Traits};
 use crate::request_view::AskedModel;
 use crate::virtual_model::VirtualModels;
 use crate::{Attribute, BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, LocalReply, Overflow};
@@ -545,6 +545,27 @@ fn facts(host: &dyn Host, called: &Found, body: &[u8]) -> Result<Facts, Error> {
         facts.model.clone_from(model);
     }
     Ok(facts)
+}
+
+/// The answer to a request that a filter behind `llm` refuses: in the words of the client's dialect where it calls an LLM
+/// endpoint, whose record says that it was refused and why (`recorded`); else plain text.
+pub(crate) fn refuse(
+    host: &mut dyn Host,
+    handoff: Option<&Handoff>,
+    error: ApiError,
+    recorded: &str,
+    details: &'static str,
+) -> LocalReply {
+    let Some(handoff) = handoff else {
+        return LocalReply {
+            status: error.status,
+            headers: vec![("content-type".into(), "text/plain; charset=utf-8".to_owned())],
+            body: error.message.into_bytes(),
+            details,
+        };
+    };
+    record::refuse(host, recorded);
+    error_reply(handoff.error_form(), &error, details)
 }
 
 /// An error as a reply to a client that is told of errors in this form.

@@ -4,9 +4,7 @@ use filter_config::KeyLocation;
 use llm_dialects::hub::{ApiError, ErrorKind};
 
 use crate::handoff::Handoff;
-use crate::llm::error_reply;
-use crate::record;
-use crate::{Host, LocalReply};
+use crate::{Host, LocalReply, llm};
 
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,18 +51,9 @@ impl Refusal {
     /// refused, and why.
     pub(super) fn reply(self, host: &mut dyn Host, location: Option<&KeyLocation>) -> LocalReply {
         let error = self.error(location);
-        let mut reply = match Handoff::read(host) {
-            Some(handoff) => {
-                record::refuse(host, self.details().trim_start_matches("weir_"));
-                error_reply(handoff.error_form(), &error, self.details())
-            }
-            None => LocalReply {
-                status: error.status,
-                headers: vec![("content-type".into(), "text/plain; charset=utf-8".to_owned())],
-                body: error.message.clone().into_bytes(),
-                details: self.details(),
-            },
-        };
+        let (handoff, details) = (Handoff::read(host), self.details());
+        let recorded = details.trim_start_matches("weir_");
+        let mut reply = llm::refuse(host, handoff.as_ref(), error, recorded, details);
         let challenge = location.and_then(challenge);
         reply.headers.extend(challenge.map(|scheme| ("www-authenticate".into(), scheme.to_owned())));
         reply

@@ -72,8 +72,11 @@ struct Asked {
 impl Phases for LimitExchange {
     fn request_headers(&mut self, host: &mut dyn Host, _end: bool) -> HeadersFlow {
         let names = host.attribute(Attribute::RouteLimits);
-        let names = names.and_then(|names| serde_json::from_str::<Vec<RouteLimit>>(&names).ok());
+        let names = names.map(|names| serde_json::from_str::<Vec<RouteLimit>>(&names)).transpose();
         let handoff = Handoff::read(host);
+        let Ok(names) = names else {
+            return HeadersFlow::Reply(told::refuse_unreadable(host, handoff.as_ref()));
+        };
         let asking = handoff.as_ref().map_or(AskedModel::default(), |handoff| AskedModel {
             model: &handoff.model,
             stream: handoff.stream,

@@ -5,8 +5,7 @@ use llm_dialects::hub::{ApiError, ErrorKind};
 
 use super::bucket::Standing;
 use crate::handoff::Handoff;
-use crate::llm::error_reply;
-use crate::{HeaderMap, Host, LocalReply, record};
+use crate::{HeaderMap, Host, LocalReply, llm};
 
 /// Response code details of refusals.
 pub(super) const DETAILS: &str = "weir_rate_limited";
@@ -53,26 +52,27 @@ pub(super) fn refuse(host: &mut dyn Host, handoff: Option<&Handoff>, unit: Unit,
             shown.limit
         ),
     };
-    let mut reply = match handoff {
-        Some(handoff) => {
-            let error = ApiError {
-                status: 429,
-                kind: ErrorKind::RateLimit,
-                code: Some("rate_limit_exceeded".to_owned()),
-                param: None,
-                message,
-            };
-            record::refuse(host, "rate_limit_exceeded");
-            error_reply(handoff.error_form(), &error, DETAILS)
-        }
-        None => LocalReply {
-            status: 429,
-            headers: vec![("content-type".into(), "text/plain; charset=utf-8".to_owned())],
-            body: message.into_bytes(),
-            details: DETAILS,
-        },
+    let error = ApiError {
+        status: 429,
+        kind: ErrorKind::RateLimit,
+        code: Some("rate_limit_exceeded".to_owned()),
+        param: None,
+        message,
     };
+    let mut reply = llm::refuse(host, handoff, error, "rate_limit_exceeded", DETAILS);
     reply.headers.extend(seconds.map(|seconds| ("retry-after".into(), seconds.to_string())));
     reply.headers.extend(shown.headers().map(|(name, value)| (name.into(), value)));
     reply
+}
+
+/// The answer to a request whose route names its limits in a form nobody can read: no error may lift a limit.
+pub(super) fn refuse_unreadable(host: &mut dyn Host, handoff: Option<&Handoff>) -> LocalReply {
+    let error = ApiError {
+        status: 500,
+        kind: ErrorKind::Internal,
+        code: Some("limits_unavailable".to_owned()),
+        param: None,
+        message: "The limits of this route are not configured as they should be.".to_owned(),
+    };
+    llm::refuse(host, handoff, error, "limits_unavailable", "weir_limits_unreadable")
 }

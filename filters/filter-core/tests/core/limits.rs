@@ -378,3 +378,14 @@ fn the_first_choice_that_holds_counts_alone() {
         assert_eq!(keys, taken, "{header:?}");
     }
 }
+
+#[test]
+fn limits_nobody_can_read_let_nothing_through() {
+    let plan = policy(&json!({"local": [bucket("b", "requests", 10)]}));
+    for names in ["", "p", "{}", r#"["p", ["p"]]"#, "[1]"] {
+        let mut stream = FakeStream::start(&plan, &SharedState::default());
+        stream.host.attributes.insert(Attribute::RouteLimits, names.to_owned());
+        let passed = stream.request(&[(":method", "POST"), (":path", "/v1/chat/completions")], &[b"{}"]);
+        assert!(matches!(&passed, Passed::Replied(reply) if reply.status == 500), "{names:?}: {passed:?}");
+    }
+}
