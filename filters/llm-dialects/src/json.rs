@@ -17,6 +17,11 @@ use crate::Error;
 #[serde(transparent)]
 pub(crate) struct Str<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
+/// The string, unless it is missing or empty.
+pub(crate) fn non_empty(text: Option<Str<'_>>) -> Option<Cow<'_, str>> {
+    text.map(|Str(text)| text).filter(|text| !text.is_empty())
+}
+
 /// Whether JSON text begins like an object. serde reads arrays into structs too, field by field.
 pub(crate) fn is_object(body: &[u8]) -> bool {
     body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')

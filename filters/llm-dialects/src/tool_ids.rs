@@ -27,9 +27,10 @@ fn join(id: &str, signature: &str) -> String {
     joined
 }
 
-/// Id and signature of a joined id.
+/// Id and signature of a joined id; `None` for any other, among them one with nothing before the mark, which is none
+/// of ours: no call has an empty id.
 fn split(joined: &str) -> Option<(&str, String)> {
-    let (id, escaped) = joined.split_once(MARK)?;
+    let (id, escaped) = joined.split_once(MARK).filter(|(id, _)| !id.is_empty())?;
     let mut signature = String::with_capacity(escaped.len());
     let mut characters = escaped.chars();
     while let Some(character) = characters.next() {
@@ -111,5 +112,6 @@ mod tests {
         assert!(joined.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'), "{joined}");
         assert_eq!(split(&joined), Some(("call_1", signature.to_owned())));
         assert_eq!(split("call_1"), None);
+        assert_eq!(split("_weir-sig_x"), None, "would leave an empty id");
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::decode_request::{cache_mark, required};
+use super::decode_request::{cache_mark, required, required_filled};
 use super::request_wire::{Message, RawContent, RawRequest};
 use super::response::arguments_of;
 use super::wire::{Block, Blocks, Field, Source};
@@ -119,8 +119,8 @@ fn content_of<'a>(at: At, mut block: Block<'a>, raw: &mut Raw<'a>) -> Result<Con
             None => foreign(at, block.kind, raw)?,
         },
         "tool_use" => Part::ToolCall(hub::ToolCall {
-            id: required(block.id, || at.field("id"))?,
-            name: required(block.name, || at.field("name"))?,
+            id: required_filled(block.id, || at.field("id"))?,
+            name: required_filled(block.name, || at.field("name"))?,
             arguments: arguments_of(block.input),
             signature: None,
         }),
@@ -160,7 +160,7 @@ fn tool_result<'a>(at: At, block: Block<'a>, raw: &mut Raw<'a>) -> Result<ToolRe
         }
     };
     Ok(ToolResult {
-        call_id: required(block.tool_use_id, || at.field("tool_use_id"))?,
+        call_id: required_filled(block.tool_use_id, || at.field("tool_use_id"))?,
         content,
         is_error: block.is_error == Some(true),
     })

@@ -124,7 +124,7 @@ fn hub_tool<'a>(index: usize, tool: Tool<'a>, raw: &mut Raw<'a>) -> Result<hub::
         Field::Str(kind) if kind != "custom" => Ok(hub::Tool::Foreign { kind, json: raw.tool(index)? }),
         Field::Other => Err(Error::client(format!("tools[{index}].type"), "must be a string")),
         Field::Str(_) | Field::Absent => Ok(hub::Tool::Function {
-            name: required(tool.name, || format!("tools[{index}].name"))?,
+            name: required_filled(tool.name, || format!("tools[{index}].name"))?,
             description: tool.description.into_string(),
             schema: tool.input_schema.map(Cow::Borrowed),
             strict: tool.strict,
@@ -139,7 +139,7 @@ fn hub_tool_choice(choice: Choice<'_>) -> Result<(Option<ToolChoice<'_>>, Option
         "auto" => ToolChoice::Auto,
         "any" => ToolChoice::Required,
         "none" => ToolChoice::None,
-        "tool" => ToolChoice::Named(required(choice.name, || "tool_choice.name".to_owned())?),
+        "tool" => ToolChoice::Named(required_filled(choice.name, || "tool_choice.name".to_owned())?),
         _ => return Err(Error::client("tool_choice.type", "must be `auto`, `any`, `tool` or `none`")),
     };
     Ok((Some(hub_choice), parallel))
@@ -203,4 +203,14 @@ pub(super) fn cache_mark(control: CacheControl<'_>) -> hub::CacheMark<'_> {
 /// A string that must be there; `path` says where.
 pub(super) fn required<'a>(field: Field<'a>, path: impl FnOnce() -> String) -> Result<Cow<'a, str>, Error> {
     field.into_string().ok_or_else(|| Error::client(path(), "is required and must be a string"))
+}
+
+/// An id or a name.
+pub(super) fn required_filled<'a>(
+    field: Field<'a>,
+    path: impl FnOnce() -> String,
+) -> Result<Cow<'a, str>, Error> {
+    field
+        .into_filled()
+        .ok_or_else(|| Error::client(path(), "is required and must be a string that is not empty"))
 }

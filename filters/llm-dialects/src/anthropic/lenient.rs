@@ -109,6 +109,11 @@ impl<'a> Field<'a> {
             Self::Absent | Self::Other => None,
         }
     }
+
+    /// The string of an id or a name, which no dialect takes empty.
+    pub(super) fn into_filled(self) -> Option<Cow<'a, str>> {
+        self.into_string().filter(|text| !text.is_empty())
+    }
 }
 
 impl<'de> Lenient<'de> for Field<'de> {

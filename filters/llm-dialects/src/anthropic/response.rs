@@ -241,8 +241,8 @@ fn known_part(index: usize, block: wire::Block<'_>) -> Result<Known<'_>, Error> 
         },
         "redacted_thinking" => Part::RedactedThinking(string(block.data, index, "data")?),
         "tool_use" => Part::ToolCall(ToolCall {
-            id: string(block.id, index, "id")?,
-            name: string(block.name, index, "name")?,
+            id: filled(block.id, index, "id")?,
+            name: filled(block.name, index, "name")?,
             arguments: arguments_of(block.input),
             signature: None,
         }),
@@ -253,6 +253,13 @@ fn known_part(index: usize, block: wire::Block<'_>) -> Result<Known<'_>, Error> 
 
 fn string<'a>(field: Field<'a>, index: usize, name: &str) -> Result<Cow<'a, str>, Error> {
     field.into_string().ok_or_else(|| Error::upstream(format!("its `content[{index}].{name}` is no string")))
+}
+
+/// An id or a name.
+fn filled<'a>(field: Field<'a>, index: usize, name: &str) -> Result<Cow<'a, str>, Error> {
+    field
+        .into_filled()
+        .ok_or_else(|| Error::upstream(format!("its `content[{index}].{name}` is missing or empty")))
 }
 
 fn block_of<'a>(part: &'a Part<'a>) -> Option<Content<'a>> {

@@ -227,9 +227,9 @@ impl StreamDecoder {
                 Kind::Redacted { index: self.open_hub_block(Block::RedactedThinking(data), sink) }
             }
             "tool_use" => {
-                let id = block.id.into_string().ok_or_else(|| Error::upstream("a tool use without an id"))?;
+                let id = block.id.into_filled().ok_or_else(|| Error::upstream("a tool use without an id"))?;
                 let name =
-                    block.name.into_string().ok_or_else(|| Error::upstream("a tool use without a name"))?;
+                    block.name.into_filled().ok_or_else(|| Error::upstream("a tool use without a name"))?;
                 let input = block.input.map(|input| input.get()).filter(|input| !is_empty_object(input));
                 let index = self.open_hub_block(Block::ToolCall { id, name, signature: None }, sink);
                 Kind::ToolCall { index, input: input.map(Box::from) }

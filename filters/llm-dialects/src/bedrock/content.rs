@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::formats;
 use super::wire::{self, Block, joined};
 use crate::hub::{self, Arguments, CacheMark, Content, Part, RawJson, ToolCall};
-use crate::json::Str;
+use crate::json::{Str, non_empty};
 use crate::signature::{Signer, mark};
 
 /// Members of a block the hub has no word for, under which blocks are kept as they are.
@@ -79,8 +79,8 @@ pub(super) fn piece(json: &RawValue) -> Result<Piece<'_>, Wrong> {
         Block { tool_use: Some(wire::ToolUse { kind: Some(_), .. }), .. }
         | Block { tool_result: Some(wire::ToolResult { kind: Some(_), .. }), .. } => foreign(json)?,
         Block { tool_use: Some(call), .. } => Part::ToolCall(ToolCall {
-            id: required(call.tool_use_id, "toolUse.toolUseId")?,
-            name: required(call.name, "toolUse.name")?,
+            id: required_filled(call.tool_use_id, "toolUse.toolUseId")?,
+            name: required_filled(call.name, "toolUse.name")?,
             arguments: arguments_of(call.input),
             signature: None,
         }),
@@ -196,7 +196,7 @@ fn tool_result(result: wire::ToolResult<'_>) -> Result<hub::ToolResult<'_>, Wron
         }
     }
     Ok(hub::ToolResult {
-        call_id: required(result.tool_use_id, "toolResult.toolUseId")?,
+        call_id: required_filled(result.tool_use_id, "toolResult.toolUseId")?,
         content,
         is_error: result.status.is_some_and(|Str(status)| status == "error"),
     })
@@ -254,4 +254,9 @@ pub(super) fn is_base64(text: &str) -> bool {
 
 fn required<'a>(field: Option<Str<'a>>, path: &str) -> Result<Cow<'a, str>, Wrong> {
     field.map(|Str(text)| text).ok_or_else(|| Wrong::new(path, "is required"))
+}
+
+/// An id or a name, which no dialect takes empty.
+fn required_filled<'a>(field: Option<Str<'a>>, path: &str) -> Result<Cow<'a, str>, Wrong> {
+    non_empty(field).ok_or_else(|| Wrong::new(path, "is required and must not be empty"))
 }

@@ -187,8 +187,11 @@ fn tools(list: Vec<&RawValue>) -> Result<Vec<hub::Tool<'_>>, Error> {
         let tool: Tool<'_> = read(json.get()).map_err(|wrong| at(&path(), wrong))?;
         match tool {
             Tool { tool_spec: Some(spec), .. } => {
-                let Some(Str(name)) = spec.name else {
-                    return Err(Error::client(format!("{}.toolSpec.name", path()), "is required"));
+                let Some(Str(name)) = spec.name.filter(|Str(name)| !name.is_empty()) else {
+                    return Err(Error::client(
+                        format!("{}.toolSpec.name", path()),
+                        "is required and must not be empty",
+                    ));
                 };
                 tools.push(hub::Tool::Function {
                     name,
@@ -216,8 +219,8 @@ fn tools(list: Vec<&RawValue>) -> Result<Vec<hub::Tool<'_>>, Error> {
 fn hub_tool_choice(choice: ToolChoice<'_>) -> Result<hub::ToolChoice<'_>, Error> {
     match choice {
         ToolChoice { tool: Some(tool), .. } => match tool.name {
-            Some(Str(name)) => Ok(hub::ToolChoice::Named(name)),
-            None => Err(Error::client("toolConfig.toolChoice.tool.name", "is required")),
+            Some(Str(name)) if !name.is_empty() => Ok(hub::ToolChoice::Named(name)),
+            _ => Err(Error::client("toolConfig.toolChoice.tool.name", "is required and must not be empty")),
         },
         ToolChoice { any: Some(_), .. } => Ok(hub::ToolChoice::Required),
         ToolChoice { auto: Some(_), .. } => Ok(hub::ToolChoice::Auto),

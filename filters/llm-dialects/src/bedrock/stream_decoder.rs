@@ -16,7 +16,7 @@ use super::stream_wire::{
 use super::wire::stop_sequence;
 use crate::Error;
 use crate::hub::{Block, Delta, StreamEvent};
-use crate::json::{Str, is_object};
+use crate::json::{Str, is_object, non_empty};
 use crate::signature::{Signer, mark};
 
 /// Turns the messages of a Converse stream into hub events.
@@ -137,8 +137,8 @@ impl StreamDecoder {
         self.close(sink);
         let kind = match event.start.and_then(|start| start.tool_use) {
             Some(ToolUse { tool_use_id, name, kind: None }) => {
-                let id = tool_use_id.ok_or_else(|| Error::upstream("a tool use without an id"))?.0;
-                let name = name.ok_or_else(|| Error::upstream("a tool use without a name"))?.0;
+                let id = non_empty(tool_use_id).ok_or_else(|| Error::upstream("a tool use without an id"))?;
+                let name = non_empty(name).ok_or_else(|| Error::upstream("a tool use without a name"))?;
                 Kind::ToolCall {
                     index: self.open_hub_block(Block::ToolCall { id, name, signature: None }, sink),
                 }

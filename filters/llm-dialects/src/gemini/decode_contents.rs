@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 use super::carrier::Carried;
 use super::media;
 use super::request_wire::{RawContent, RawRequest};
-use super::wire::{self, Entries, elements, non_empty};
+use super::wire::{self, Entries, elements};
 use crate::Error;
 use crate::hub::{self, Arguments, Content, Part, Role, ToolCall, ToolResult, Turn};
-use crate::json::Str;
+use crate::json::{Str, non_empty};
 
 /// The turns, adjacent contents of one role as one turn.
 ///

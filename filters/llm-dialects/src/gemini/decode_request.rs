@@ -8,11 +8,11 @@ use super::decode_contents::{self, Raw};
 use super::request_wire::{
     FunctionCallingConfig, FunctionDeclaration, GenerationConfig, Request, ResponseFormat,
 };
-use super::wire::{Entries, Int, elements, non_empty};
+use super::wire::{Entries, Int, elements};
 use super::{TOOLS, schema, thinking};
 use crate::Error;
 use crate::hub::{self, OutputFormat, Tool, ToolChoice};
-use crate::json::{self, Str, is_object};
+use crate::json::{self, Str, is_object, non_empty};
 
 /// Decodes the body of `generateContent` and `streamGenerateContent`. The model and whether to stream are in the path:
 /// `model` is left empty and `stream` unset.
@@ -156,7 +156,8 @@ fn tool_choice<'a>(
     tools: &mut Vec<Tool<'a>>,
 ) -> Result<Option<ToolChoice<'a>>, Error> {
     const PATH: &str = "toolConfig.functionCallingConfig.mode";
-    let allowed = config.allowed_function_names.unwrap_or_default();
+    let mut allowed = config.allowed_function_names.unwrap_or_default();
+    allowed.retain(|Str(name)| !name.is_empty());
     let mode = config.mode.map(|mode| mode.0.to_ascii_uppercase()).unwrap_or_default();
     let forced = match mode.as_str() {
         "" | "MODE_UNSPECIFIED" if allowed.is_empty() => return Ok(None),

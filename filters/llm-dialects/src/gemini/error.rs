@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::out::write_json;
-use super::wire::{Int, elements, non_empty};
+use super::wire::{Int, elements};
 use crate::hub::{ApiError, ErrorKind};
-use crate::json::{Str, is_object};
+use crate::json::{Str, is_object, non_empty};
 use serde_json::value::RawValue;
 
 #[derive(Deserialize)]

@@ -7,10 +7,9 @@ use serde::Deserialize;
 
 use super::error::begins_with_error;
 use super::usage::Usage;
-use super::wire::non_empty;
 use crate::Error;
 use crate::inspect::{AnswerFacts, StreamWatch};
-use crate::json::{Str, is_object};
+use crate::json::{Str, is_object, non_empty};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

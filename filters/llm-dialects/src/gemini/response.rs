@@ -11,11 +11,11 @@ use super::decode_contents::{arguments, thought};
 use super::logprobs::Logprobs;
 use super::request_wire::RawContent;
 use super::usage::Usage;
-use super::wire::{self, Name, elements, non_empty};
+use super::wire::{self, Name, elements};
 use super::{carrier, media, timestamp};
 use crate::Error;
 use crate::hub::{Part, Response, StopReason, ToolCall};
-use crate::json::{Str, is_object};
+use crate::json::{Str, is_object, non_empty};
 
 /// An answer, or a chunk of one.
 #[derive(Deserialize)]

@@ -8,11 +8,11 @@ use serde_json::value::RawValue;
 use super::logprobs::Logprobs;
 use super::partial_args::PartialArgs;
 use super::response::{Body, Candidate, Ending, PromptFeedback, call_id, unreadable};
-use super::wire::{FunctionCall, elements, non_empty};
+use super::wire::{FunctionCall, elements};
 use super::{carrier, citations, error, timestamp};
 use crate::Error;
 use crate::hub::{Block, Delta, StopReason, StreamEvent, Usage};
-use crate::json::{Str, is_object};
+use crate::json::{Str, is_object, non_empty};
 
 /// Turns chunks into hub events.
 ///

@@ -288,11 +288,6 @@ pub(super) fn elements(raw: &RawValue) -> Vec<&RawValue> {
     if raw.get().starts_with('[') { serde_json::from_str(raw.get()).unwrap_or_default() } else { vec![raw] }
 }
 
-/// A string that is not empty.
-pub(super) fn non_empty(text: Option<Str<'_>>) -> Option<Cow<'_, str>> {
-    text.map(|Str(text)| text).filter(|text| !text.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,11 +2,11 @@
 
 use super::request_decode::{Raw, cache_mark, required};
 use super::request_wire::{ContentPart, File, Message, ToolCall};
-use super::wire::{TextOr, non_empty};
+use super::wire::TextOr;
 use super::{call_arguments, data_url};
 use crate::Error;
 use crate::hub::{self, CacheMark, Content, Part, Role, Text, ToolResult, Turn};
-use crate::json::Str;
+use crate::json::{Str, non_empty};
 
 /// The conversation so far.
 #[derive(Debug)]

@@ -48,4 +48,4 @@ pub use response::{decode_response, encode_response};
 pub use stream_decode::StreamDecoder;
 pub use stream_encode::StreamEncoder;
 pub(crate) use usage::Usage;
-pub(crate) use wire::{non_empty, write_json};
+pub(crate) use wire::write_json;

@@ -10,7 +10,7 @@ use super::message_decode::Conversation;
 use super::request_wire::{self as wire, RawRequest, Request};
 use super::wire::TextOr;
 use crate::hub::{self, CacheMark, OutputFormat, Tool, ToolChoice};
-use crate::json::{self, Str, is_object};
+use crate::json::{self, Str, is_object, non_empty};
 use crate::{Error, hub::RawJson};
 
 /// Decodes the body of `POST /v1/chat/completions`.
@@ -237,7 +237,7 @@ pub(super) fn required<'a>(
     text: Option<Str<'a>>,
     path: impl FnOnce() -> String,
 ) -> Result<Cow<'a, str>, Error> {
-    super::wire::non_empty(text).ok_or_else(|| Error::client(path(), "is required and must not be empty"))
+    non_empty(text).ok_or_else(|| Error::client(path(), "is required and must not be empty"))
 }
 
 fn object(json: &RawValue, path: impl FnOnce() -> String) -> Result<RawJson<'_>, Error> {

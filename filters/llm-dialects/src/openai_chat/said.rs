@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::annotations::Annotation;
-use super::wire::{Scalar, TextOr, ThinkingBlock, non_empty};
-use crate::json::Str;
+use super::wire::{Scalar, TextOr, ThinkingBlock};
+use crate::json::{Str, non_empty};
 
 /// A message, or a piece of one.
 #[derive(Debug, Deserialize)]

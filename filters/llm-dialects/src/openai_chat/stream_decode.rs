@@ -15,10 +15,10 @@ use super::logprobs;
 use super::response::{call_id, stop_reason, unreadable};
 use super::said::{Call, CallParts, Said, Word, Words};
 use super::usage::Usage;
-use super::wire::{Choice as ChoiceIndex, FirstChoice, Scalar, TextOr, ThinkingBlock, non_empty};
+use super::wire::{Choice as ChoiceIndex, FirstChoice, Scalar, TextOr, ThinkingBlock};
 use crate::Error;
 use crate::hub::{self, Block, Delta as HubDelta, Part, StreamEvent};
-use crate::json::{Str, is_object};
+use crate::json::{Str, is_object, non_empty};
 
 #[derive(Debug, Deserialize)]
 struct Chunk<'a> {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::call_arguments;
 use crate::hub::{Part, ToolCall};
-use crate::json::Str;
+use crate::json::{Str, non_empty};
 
 /// A string, or something in an array or an object: the API often allows both.
 #[derive(Debug)]
@@ -283,11 +283,6 @@ impl<'r> From<&'r ToolCall<'_>> for OutToolCall<'r> {
         let arguments = call_arguments::text(&call.arguments);
         Self { id: &call.id, kind: "function", function: OutFunctionCall { name: &call.name, arguments } }
     }
-}
-
-/// The string, unless it is missing or empty.
-pub(crate) fn non_empty(text: Option<Str<'_>>) -> Option<Cow<'_, str>> {
-    text.map(|Str(text)| text).filter(|text| !text.is_empty())
 }
 
 /// Joins pieces of text. A single piece stays borrowed.

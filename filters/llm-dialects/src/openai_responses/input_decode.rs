@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::reasoning;
-use super::wire::{At, Item, Piece, TextOrList, non_empty, object, paragraphs};
+use super::wire::{At, Item, Piece, TextOrList, object, paragraphs};
 use crate::Error;
 use crate::hub::{CacheMark, Content, Part, Role, Source, Text, ToolCall, ToolResult, Turn};
-use crate::json::Str;
+use crate::json::{Str, non_empty};
 use crate::openai_chat::{call_arguments, data_url};
 
 /// The conversation so far.

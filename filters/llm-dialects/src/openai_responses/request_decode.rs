@@ -9,10 +9,10 @@ use serde_json::value::RawValue;
 
 use super::input_decode::Conversation;
 use super::tool_decode::{tool_choice, tools};
-use super::wire::{TextOrList, non_empty};
+use super::wire::TextOrList;
 use crate::Error;
 use crate::hub::{self, OutputFormat, Part, Role, Text, Turn};
-use crate::json::{self, Str, is_object};
+use crate::json::{self, Str, is_object, non_empty};
 use crate::openai_chat::effort;
 
 #[derive(Debug, Deserialize)]

@@ -12,10 +12,10 @@ use serde_json::value::RawValue;
 use super::error::ErrorObject;
 use super::response::{Response, function_call, output_object, pieces, reasoning_part, unreadable};
 use super::stream_blocks::{Block, Blocks, Kind, Sink, number, read, string};
-use super::wire::{Piece, list, non_empty};
+use super::wire::{Piece, list};
 use crate::Error;
 use crate::hub::{self, Block as HubBlock, Delta, Part, StreamEvent};
-use crate::json::{Str, is_object};
+use crate::json::{Str, is_object, non_empty};
 use crate::openai_chat::call_arguments;
 
 /// An event of any type. Fields whose type differs between events are read later.

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::wire::{list, non_empty, object};
+use super::wire::{list, object};
 use crate::Error;
 use crate::hub::{Tool, ToolChoice};
-use crate::json::Str;
+use crate::json::{Str, non_empty};
 
 /// The hub's kind of a custom tool. Its type is `custom`, like that of the same thing in chat completions, which write
 /// it differently: under another name it is refused there instead of being sent in the wrong shape.

@@ -3,6 +3,7 @@
 use llm_dialects::Dialect::{
     AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses,
 };
+use llm_dialects::{Dialect, Error};
 use serde_json::{Value, json};
 
 use crate::{pairs, provider_gets};
@@ -187,4 +188,126 @@ fn t07_odd_but_common_requests_of_the_other_clients() {
             provider_gets(client, provider, &body);
         }
     }
+}
+
+/// A call, its result, the tool and the choice of it, in each dialect that has ids; and the JSON pointers of their ids
+/// and names. Gemini is not here: its calls need no ids.
+fn tool_loops() -> [(Dialect, Value, &'static [&'static str]); 4] {
+    let schema = json!({"type": "object", "properties": {}});
+    [
+        (
+            OpenaiChat,
+            json!({
+                "model": "m", "tools": [weather()],
+                "tool_choice": {"type": "function", "function": {"name": "weather"}},
+                "messages": [
+                    {"role": "user", "content": "Hi"},
+                    {"role": "assistant", "content": null, "tool_calls": [call("a", "Oslo")]},
+                    {"role": "tool", "tool_call_id": "a", "content": "Sun"},
+                ],
+            }),
+            &[
+                "/messages/1/tool_calls/0/id",
+                "/messages/1/tool_calls/0/function/name",
+                "/messages/2/tool_call_id",
+                "/tools/0/function/name",
+                "/tool_choice/function/name",
+            ],
+        ),
+        (
+            OpenaiResponses,
+            json!({
+                "model": "m", "tools": [{"type": "function", "name": "weather", "parameters": schema}],
+                "tool_choice": {"type": "function", "name": "weather"},
+                "input": [
+                    {"role": "user", "content": "Hi"},
+                    {"type": "function_call", "call_id": "a", "name": "weather", "arguments": "{}"},
+                    {"type": "function_call_output", "call_id": "a", "output": "Sun"},
+                ],
+            }),
+            &["/input/1/call_id", "/input/1/name", "/input/2/call_id", "/tools/0/name", "/tool_choice/name"],
+        ),
+        (
+            AnthropicMessages,
+            json!({
+                "model": "m", "max_tokens": 9, "tools": [{"name": "weather", "input_schema": schema}],
+                "tool_choice": {"type": "tool", "name": "weather"},
+                "messages": [
+                    {"role": "user", "content": "Hi"},
+                    {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "weather", "input": {}}]},
+                    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": "Sun"}]},
+                ],
+            }),
+            &[
+                "/messages/1/content/0/id",
+                "/messages/1/content/0/name",
+                "/messages/2/content/0/tool_use_id",
+                "/tools/0/name",
+                "/tool_choice/name",
+            ],
+        ),
+        (
+            BedrockConverse,
+            json!({
+                "toolConfig": {
+                    "tools": [{"toolSpec": {"name": "weather", "inputSchema": {"json": schema}}}],
+                    "toolChoice": {"tool": {"name": "weather"}},
+                },
+                "messages": [
+                    {"role": "user", "content": [{"text": "Hi"}]},
+                    {"role": "assistant", "content": [{"toolUse": {"toolUseId": "a", "name": "weather", "input": {}}}]},
+                    {"role": "user", "content": [{"toolResult": {"toolUseId": "a", "content": [{"text": "Sun"}]}}]},
+                ],
+            }),
+            &[
+                "/messages/1/content/0/toolUse/toolUseId",
+                "/messages/1/content/0/toolUse/name",
+                "/messages/2/content/0/toolResult/toolUseId",
+                "/toolConfig/tools/0/toolSpec/name",
+                "/toolConfig/toolChoice/tool/name",
+            ],
+        ),
+    ]
+}
+
+/// No provider takes an empty one, and some of our own decoders did (found by the fuzzer).
+#[test]
+fn t07_empty_ids_and_names_are_refused_where_they_stand() {
+    for (client, body, pointers) in tool_loops() {
+        client.decode_request(body.to_string().as_bytes()).expect("the whole request is good");
+        for pointer in pointers {
+            let mut body = body.clone();
+            *body.pointer_mut(pointer).unwrap() = json!("");
+            let body = body.to_string();
+            let refused = client.decode_request(body.as_bytes());
+            let Err(Error::ClientSent { field, message }) = refused else {
+                panic!("{client} takes an empty {pointer}: {refused:?}");
+            };
+            // `/messages/1/name` is `messages[1].name`.
+            let named = pointer.split('/').skip(1).fold(String::new(), |path, member| {
+                match member.parse::<usize>() {
+                    Ok(index) => format!("{path}[{index}]"),
+                    Err(_) if path.is_empty() => member.to_owned(),
+                    Err(_) => format!("{path}.{member}"),
+                }
+            });
+            assert_eq!(field, named, "{client}");
+            assert!(
+                message.contains("empty") || message.contains("required"),
+                "{client} {pointer}: {message}"
+            );
+        }
+    }
+}
+
+/// An id of which nothing is left without the signature we look for in it.
+#[test]
+fn t07_an_id_that_only_looks_signed_is_kept() {
+    let (_, mut body, _) = tool_loops()[0].clone();
+    for pointer in ["/messages/1/tool_calls/0/id", "/messages/2/tool_call_id"] {
+        *body.pointer_mut(pointer).unwrap() = json!("_weir-sig_x");
+    }
+    let sent = provider_gets(OpenaiChat, AnthropicMessages, &body);
+    assert_eq!(sent["messages"][1]["content"][0]["id"], "_weir-sig_x");
+    assert_eq!(sent["messages"][2]["content"][0]["tool_use_id"], "_weir-sig_x");
 }
