@@ -32,6 +32,7 @@ pub mod gemini;
 pub mod hub;
 pub mod inspect;
 mod json;
+mod media_type;
 pub mod openai_chat;
 pub mod openai_responses;
 pub mod output_limit;

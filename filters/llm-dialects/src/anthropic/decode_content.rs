@@ -9,6 +9,7 @@ use super::response::arguments_of;
 use super::wire::{Block, Blocks, Field, Source};
 use crate::Error;
 use crate::hub::{self, Content, Part, Role, ToolResult, Turn};
+use crate::media_type::is_media_type;
 
 /// Where in `messages` a block is.
 #[derive(Clone, Copy)]
@@ -195,6 +196,13 @@ fn text_only(content: Blocks<'_>) -> Option<Cow<'_, str>> {
     }
 }
 
+fn media_type<'a>(field: Field<'a>, path: impl Fn() -> String) -> Result<Cow<'a, str>, Error> {
+    match required(field, &path)? {
+        text if is_media_type(&text) => Ok(text),
+        _ => Err(Error::client(path(), "must be a media type, such as `image/png`")),
+    }
+}
+
 /// The source of an image or document; `None` when only Anthropic knows such a source.
 fn hub_source<'a>(at: At, kind: &str, source: Source<'a>) -> Result<Option<hub::Source<'a>>, Error> {
     let Source::Object(source) = source else {
@@ -203,11 +211,11 @@ fn hub_source<'a>(at: At, kind: &str, source: Source<'a>) -> Result<Option<hub::
     let source = match source.kind.as_str() {
         "" => return Err(Error::client(at.field("source.type"), "is required and must be a string")),
         "base64" => hub::Source::Base64 {
-            media_type: required(source.media_type, || at.field("source.media_type"))?,
+            media_type: media_type(source.media_type, || at.field("source.media_type"))?,
             data: required(source.data, || at.field("source.data"))?,
         },
-        "url" => hub::Source::Url(required(source.url, || at.field("source.url"))?),
-        "file" => hub::Source::File(required(source.file_id, || at.field("source.file_id"))?),
+        "url" => hub::Source::Url(required_filled(source.url, || at.field("source.url"))?),
+        "file" => hub::Source::File(required_filled(source.file_id, || at.field("source.file_id"))?),
         "text" if kind == "document" => hub::Source::Text(required(source.data, || at.field("source.data"))?),
         "content" if kind == "document" => match text_only(source.content) {
             Some(text) => hub::Source::Text(text),

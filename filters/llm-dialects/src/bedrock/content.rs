@@ -127,7 +127,7 @@ fn image_of<'a>(image: wire::Image<'a>, path: &str) -> Result<Option<Part<'a>>, 
             hub::Source::Base64 { media_type: Cow::Borrowed(media_type), data }
         }
         wire::Source { s3_location: Some(place), .. } => {
-            hub::Source::Url(required(place.uri, &format!("{path}.source.s3Location.uri"))?)
+            hub::Source::Url(required_filled(place.uri, &format!("{path}.source.s3Location.uri"))?)
         }
         _ => return Err(Wrong::new(&format!("{path}.source"), "must hold bytes or s3Location")),
     };
@@ -152,7 +152,7 @@ fn document_of(document: wire::Document<'_>) -> Result<Part<'_>, Wrong> {
             }
         }
         wire::Source { s3_location: Some(place), .. } => {
-            hub::Source::Url(required(place.uri, "document.source.s3Location.uri")?)
+            hub::Source::Url(required_filled(place.uri, "document.source.s3Location.uri")?)
         }
         wire::Source { text: Some(Str(text)), .. } => hub::Source::Text(text),
         wire::Source { content: Some(texts), .. } => hub::Source::Text(joined(texts).unwrap_or_default()),
@@ -164,8 +164,9 @@ fn document_of(document: wire::Document<'_>) -> Result<Part<'_>, Wrong> {
 /// Audio; `None` if it is not given as bytes.
 fn audio_of(audio: wire::Audio<'_>) -> Result<Option<Part<'_>>, Wrong> {
     match audio.source {
-        Some(wire::Source { bytes: Some(Str(data)), .. }) => {
-            Ok(Some(Part::Audio { data, format: required(audio.format, "audio.format")? }))
+        Some(wire::Source { bytes: data @ Some(_), .. }) => {
+            let data = required_filled(data, "audio.source.bytes")?;
+            Ok(Some(Part::Audio { data, format: required_filled(audio.format, "audio.format")? }))
         }
         _ => Ok(None),
     }

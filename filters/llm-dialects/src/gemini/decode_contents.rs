@@ -11,6 +11,7 @@ use super::wire::{self, Entries, elements};
 use crate::Error;
 use crate::hub::{self, Arguments, Content, Part, Role, ToolCall, ToolResult, Turn};
 use crate::json::{Str, non_empty};
+use crate::media_type::is_media_type;
 
 /// The turns, adjacent contents of one role as one turn.
 ///
@@ -128,7 +129,7 @@ fn push<'a>(
         return Ok(());
     }
     let known = if let Some(blob) = part.inline_data {
-        let media_type = required(blob.mime_type, || at.field("inlineData.mimeType"))?;
+        let media_type = media_type(blob.mime_type, || at.field("inlineData.mimeType"))?;
         let data = required(blob.data, || at.field("inlineData.data"))?;
         Some((media::inline_part(media_type, data), "inlineData"))
     } else if let Some(file) = part.file_data {
@@ -254,7 +255,7 @@ fn tool_result<'a>(
     for (k, part) in result.parts.unwrap_or_default().0.into_iter().enumerate() {
         let path = || at.field(&format!("functionResponse.parts[{k}]"));
         let part = if let Some(blob) = part.inline_data {
-            media::inline_part(required(blob.mime_type, path)?, required(blob.data, path)?)
+            media::inline_part(media_type(blob.mime_type, path)?, required(blob.data, path)?)
         } else if let Some(file) = part.file_data {
             let media_type = file.mime_type.as_ref().map(|Str(media_type)| media_type.as_ref());
             media::file_part(required(file.file_uri, path)?, media_type)
@@ -308,6 +309,13 @@ pub(super) fn system(content: Option<wire::Content<'_>>) -> Result<Vec<hub::Text
     }
     texts.retain(|text| !text.text.is_empty());
     Ok(texts)
+}
+
+fn media_type<'a>(field: Option<Str<'a>>, path: impl Fn() -> String) -> Result<Cow<'a, str>, Error> {
+    match required(field, &path)? {
+        text if is_media_type(&text) => Ok(text),
+        _ => Err(Error::client(path(), "must be a media type, such as `image/png`")),
+    }
 }
 
 fn required<'a>(field: Option<Str<'a>>, path: impl FnOnce() -> String) -> Result<Cow<'a, str>, Error> {

@@ -16,6 +16,7 @@ use super::{carrier, media, timestamp};
 use crate::Error;
 use crate::hub::{Part, Response, StopReason, ToolCall};
 use crate::json::{Str, is_object, non_empty};
+use crate::media_type::is_media_type;
 
 /// An answer, or a chunk of one.
 #[derive(Deserialize)]
@@ -259,7 +260,7 @@ fn push<'a>(
         return Ok(false);
     }
     let known = if let Some(blob) = part.inline_data {
-        let known = non_empty(blob.mime_type).zip(non_empty(blob.data));
+        let known = non_empty(blob.mime_type).filter(|name| is_media_type(name)).zip(non_empty(blob.data));
         Some((known.and_then(|(media_type, data)| media::inline_part(media_type, data)), "inlineData"))
     } else if let Some(file) = part.file_data {
         let media_type = file.mime_type.as_ref().map(|Str(media_type)| media_type.as_ref());

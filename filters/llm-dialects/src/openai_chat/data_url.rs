@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::hub::Source;
+use crate::media_type::is_media_type;
 
 /// The source a URL stands for: inline data for `data:`, a reference for any other scheme. `None` when it is empty, or
 /// a `data:` URL without a media type or base64 data.
@@ -28,10 +29,12 @@ fn base64(url: Cow<'_, str>) -> Option<Source<'_>> {
     let data_at = head.len() + 1;
     let (types, encoding) = head.get(SCHEME.len()..)?.rsplit_once(';')?;
     let media_len = types.find(';').unwrap_or(types.len());
-    if !encoding.trim().eq_ignore_ascii_case("base64") || media_len == 0 {
+    let media_type = SCHEME.len()..SCHEME.len() + media_len;
+    if !encoding.trim().eq_ignore_ascii_case("base64")
+        || !url.get(media_type.clone()).is_some_and(is_media_type)
+    {
         return None;
     }
-    let media_type = SCHEME.len()..SCHEME.len() + media_len;
     Some(match url {
         Cow::Borrowed(url) => Source::Base64 {
             media_type: Cow::Borrowed(url.get(media_type)?),
@@ -95,6 +98,7 @@ mod tests {
             ("data:image/svg+xml;charset=utf-8;base64,AA==", inline("image/svg+xml", "AA==")),
             ("data:image/png;base64,", inline("image/png", "")),
             ("data:;base64,AA==", None),
+            ("data:png;base64,AA==", None),
             ("data:image/png,AA", None),
             ("data:image/png;base64", None),
             ("data:", None),
