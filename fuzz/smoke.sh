@@ -38,6 +38,18 @@ fi
 
 cargo fuzz build --fuzz-dir . --sanitizer none
 
+# What is wrong, and the input as text that can be copied out of a log: the machine that printed it may be gone.
+report() {
+    local target="$1" log="$2" input
+    # Without the progress lines and the input as numbers, which would push the panic message out.
+    grep -Ev '^#[0-9]+\s|NEW_FUNC|^\s*\[[0-9, ]+\]$' "$log" | grep -A 40 -m 1 -E 'panicked at|ERROR: libFuzzer|^error' || tail -n 40 "$log"
+    input="$(sed -n '/Test unit written to /{s/.*Test unit written to //p;q}' "$log")"
+    if [[ -f "$input" ]]; then
+        echo "smoke: $target fails on this input (base64, gzip):"
+        gzip -9 <"$input" | base64
+    fi
+}
+
 failed=()
 for target in "${targets[@]}"; do
     if [[ -z "$(ls -A "corpus/$target" 2>/dev/null)" ]]; then
@@ -53,8 +65,7 @@ for target in "${targets[@]}"; do
         >"$work/$target.log" 2>&1; then
         grep '^stat::number_of_executed_units' "$work/$target.log" >&2
     else
-        # Without the progress lines, which would push the panic message out.
-        grep -Ev '^#[0-9]+\s' "$work/$target.log" | tail -n 120 >&2
+        report "$target" "$work/$target.log" >&2
         failed+=("$target")
     fi
 done
