@@ -14,60 +14,6 @@ use crate::metrics::Metrics;
 use crate::native_host::NativeHost;
 use crate::stream::Stream;
 
-/// The phases of an exchange; see `filter-core` for the protocol. [`Exchange`] is the one that ships.
-pub trait Phases {
-    /// Headers of one direction have arrived; `end` when no body follows.
-    fn headers(&mut self, direction: Direction, host: &mut dyn Host, end: bool) -> HeadersFlow;
-    /// A chunk of a body, or all of it, has arrived.
-    fn body(&mut self, direction: Direction, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow;
-    /// A service was asked while a body was held; what it answered, if it did.
-    fn answered(&mut self, direction: Direction, host: &mut dyn Host, answer: Option<CallAnswer>)
-    -> BodyFlow;
-    /// The held request body grew past its limit.
-    fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply;
-    /// The held response body grew past its limit.
-    fn response_overflow(&mut self, host: &mut dyn Host) -> Overflow;
-    /// The request is over. Downstream filters only.
-    fn complete(&mut self, _host: &mut dyn Host) {}
-}
-
-impl Phases for Exchange {
-    fn headers(&mut self, direction: Direction, host: &mut dyn Host, end: bool) -> HeadersFlow {
-        match direction {
-            Direction::Request => self.request_headers(host, end),
-            Direction::Response => self.response_headers(host, end),
-        }
-    }
-
-    fn body(&mut self, direction: Direction, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow {
-        match direction {
-            Direction::Request => self.request_body(host, body, end),
-            Direction::Response => self.response_body(host, body, end),
-        }
-    }
-
-    fn answered(
-        &mut self,
-        direction: Direction,
-        host: &mut dyn Host,
-        answer: Option<CallAnswer>,
-    ) -> BodyFlow {
-        Exchange::answered(self, host, direction, answer)
-    }
-
-    fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply {
-        Exchange::request_overflow(self, host)
-    }
-
-    fn response_overflow(&mut self, host: &mut dyn Host) -> Overflow {
-        Exchange::response_overflow(self, host)
-    }
-
-    fn complete(&mut self, host: &mut dyn Host) {
-        Exchange::complete(self, host);
-    }
-}
-
 /// What Envoy is told, and what is to be done before telling it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Step {
@@ -138,7 +84,7 @@ impl From<BodyMode> for Mode {
 
 /// One exchange and how far it is.
 pub struct Driver {
-    exchange: Box<dyn Phases>,
+    exchange: Exchange,
     request: Mode,
     response: Mode,
     /// A service is being asked about this body.
@@ -161,7 +107,7 @@ impl std::fmt::Debug for Driver {
 
 impl Driver {
     /// A driver at the start of an exchange.
-    pub fn new(exchange: Box<dyn Phases>, metrics: Metrics) -> Self {
+    pub fn new(exchange: Exchange, metrics: Metrics) -> Self {
         Self {
             exchange,
             request: Mode::Skip,
@@ -206,20 +152,20 @@ impl Driver {
     /// The service asked last has answered, or, with `None`, has not.
     pub fn answered(&mut self, stream: &Stream, answer: Option<CallAnswer>) -> Step {
         let Some(direction) = self.asking.take() else { return go_on(Effect::None) };
-        let flow = self.exchange.answered(direction, &mut NativeHost::new(stream, self.metrics), answer);
+        let flow = self.exchange.answered(&mut NativeHost::new(stream, self.metrics), direction, answer);
         self.finish(direction, flow, Effect::ReplaceBody)
     }
 
     /// Headers have arrived; `end` when neither body nor trailers follow.
     pub fn headers(&mut self, direction: Direction, stream: &Stream, end: bool) -> Step {
         let mut host = NativeHost::new(stream, self.metrics);
-        let mode = match self.exchange.headers(direction, &mut host, end) {
+        let mode = match self.exchange.headers(&mut host, direction, end) {
             HeadersFlow::Reply(reply) => return self.answer(reply),
             HeadersFlow::Continue(BodyMode::Skip) => return go_on(Effect::None),
             HeadersFlow::Continue(mode) => mode,
         };
         if end {
-            let flow = self.exchange.body(direction, &mut host, &[], true);
+            let flow = self.exchange.body(&mut host, direction, &[], true);
             return self.finish(direction, flow, Effect::ReplaceBody);
         }
         *self.mode(direction) = mode.into();
@@ -294,7 +240,7 @@ impl Driver {
         if end {
             *self.mode(direction) = Mode::Skip;
         }
-        self.exchange.body(direction, &mut NativeHost::new(stream, self.metrics), body, end)
+        self.exchange.body(&mut NativeHost::new(stream, self.metrics), direction, body, end)
     }
 
     /// Whether a filter of the cluster has ended the response of which a chunk has come, and nobody has seen to it.

@@ -7,10 +7,10 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use filter_core::{CallAnswer, Direction, FilterKind, Level, LocalReply, Plan};
+use filter_core::{CallAnswer, Direction, Exchange, FilterKind, Level, LocalReply, Plan};
 
 use crate::abi::{self, ConfigPtr, EnvoyBuffer, EnvoyHeader, FilterPtr};
-use crate::drive::{Driver, Effect, Flow, Phases, Step};
+use crate::drive::{Driver, Effect, Flow, Step};
 use crate::metrics::Metrics;
 use crate::stream::{self, Stream};
 
@@ -19,14 +19,14 @@ pub const PANIC_DETAILS: &str = "weir_panic";
 
 /// A filter's configuration as Envoy holds it, shared by all workers.
 pub struct Configuration {
-    start: Box<dyn Fn() -> Box<dyn Phases> + Send + Sync>,
+    start: Box<dyn Fn() -> Exchange + Send + Sync>,
     ends_for_cluster: bool,
     metrics: Metrics,
 }
 
 impl Configuration {
     /// A configuration whose exchanges begin with `start`.
-    pub fn new(start: impl Fn() -> Box<dyn Phases> + Send + Sync + 'static) -> Self {
+    pub fn new(start: impl Fn() -> Exchange + Send + Sync + 'static) -> Self {
         Self { start: Box::new(start), ends_for_cluster: false, metrics: Metrics::default() }
     }
 
@@ -44,7 +44,7 @@ impl Configuration {
             )
         })?;
         let plan = Plan::compile(kind, json).map_err(|error| format!("weir: {error}"))?;
-        let configuration = Self::new(move || Box::new(plan.start()));
+        let configuration = Self::new(move || plan.start());
         // Filters of clusters that end responses have its hand-off.
         Ok(Self { ends_for_cluster: kind == FilterKind::Llm, ..configuration })
     }

@@ -44,7 +44,7 @@ pub enum BodyFlow {
     /// Answer the client with this (request direction only); the exchange is over.
     Reply(LocalReply),
     /// In [`BodyMode::Whole`]: keep holding headers and body, ask a service, and say what it answered in
-    /// [`Exchange::answered`](crate::Exchange::answered).
+    /// [`Phases::answered`](crate::Phases::answered).
     Call(Callout),
 }
 

@@ -11,11 +11,12 @@ use crate::endpoints::{self, Endpoints, Found};
 use crate::error_form::ErrorForm;
 use crate::failover::{self, Failover};
 use crate::handoff::{Handoff, Invalid, keep_credential, too_large};
+use crate::phases::Phases;
 use crate::provider::is_json;
 use crate::record::{self, Outcome, Published, RECORD_STATE, Record, Traits};
 use crate::request_view::AskedModel;
 use crate::virtual_model::VirtualModels;
-use crate::{Attribute, BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, LocalReply, Overflow};
+use crate::{Attribute, BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, LocalReply};
 use crate::{cooldown, guard, metrics, multipart, tokens};
 
 /// What the details of a refusal by Envoy's own `jwt_authn` begin with; why stands behind it in braces.
@@ -86,8 +87,10 @@ impl LlmExchange {
             replacement: None,
         }
     }
+}
 
-    pub(crate) fn request_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
+impl Phases for LlmExchange {
+    fn request_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
         // What a client says here must not steer anything.
         if host.header(HeaderMap::Request, ORDER_HEADER).is_some() {
             host.remove_header(HeaderMap::Request, ORDER_HEADER);
@@ -120,15 +123,15 @@ impl LlmExchange {
         HeadersFlow::Continue(BodyMode::Whole { limit: self.plan.limit() })
     }
 
-    pub(crate) fn request_body(&mut self, host: &mut dyn Host, body: &[u8], _end: bool) -> BodyFlow {
+    fn request_body(&mut self, host: &mut dyn Host, body: &[u8], _end: bool) -> BodyFlow {
         self.inspect(host, body).map_or(BodyFlow::Keep, BodyFlow::Reply)
     }
 
-    pub(crate) fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply {
+    fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply {
         self.refuse_too_large(host)
     }
 
-    pub(crate) fn response_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
+    fn response_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
         let Some(client) = self.error_form() else {
             return HeadersFlow::Continue(BodyMode::Skip);
         };
@@ -192,21 +195,19 @@ impl LlmExchange {
         HeadersFlow::Continue(BodyMode::Chunks)
     }
 
-    pub(crate) fn response_body(&mut self, _host: &mut dyn Host, _body: &[u8], _end: bool) -> BodyFlow {
+    fn response_body(&mut self, _host: &mut dyn Host, _body: &[u8], _end: bool) -> BodyFlow {
         // The first chunk becomes the error; whatever else Envoy wrote is dropped.
         BodyFlow::Replace(self.replacement.take().unwrap_or_default())
     }
 
-    pub(crate) fn response_overflow(&mut self, _host: &mut dyn Host) -> Overflow {
-        Overflow::Release
-    }
-
-    pub(crate) fn complete(&mut self, host: &mut dyn Host) {
+    fn complete(&mut self, host: &mut dyn Host) {
         if self.called.is_some() {
             observe_record(host, self.status);
         }
     }
+}
 
+impl LlmExchange {
     /// How the client is told of errors; `None` when the request is no LLM request.
     fn error_form(&self) -> Option<ErrorForm> {
         self.called.as_ref().map(|called| ErrorForm::of(called.endpoint))

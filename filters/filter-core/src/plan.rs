@@ -5,12 +5,13 @@ use std::sync::Arc;
 use filter_config::{ApiKeys, Error, Guard, Limit, Llm, Order, Provider, UsageMeter};
 
 use crate::Exchange;
-use crate::api_keys::ApiKeysPlan;
-use crate::guard::GuardPlan;
-use crate::limit::LimitPlan;
-use crate::llm::LlmPlan;
-use crate::provider::ProviderPlan;
-use crate::usage::UsagePlan;
+use crate::api_keys::{ApiKeysExchange, ApiKeysPlan};
+use crate::guard::{GuardExchange, GuardPlan};
+use crate::limit::{LimitExchange, LimitPlan};
+use crate::llm::{LlmExchange, LlmPlan};
+use crate::order::OrderExchange;
+use crate::provider::{ProviderExchange, ProviderPlan};
+use crate::usage::{UsageExchange, UsagePlan};
 
 /// The filters this crate holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,13 +108,13 @@ impl Plan {
     /// The state of one request (of one attempt, for an upstream filter).
     pub fn start(&self) -> Exchange {
         match &self.0 {
-            Kind::Llm(plan) => Exchange::llm(Arc::clone(plan)),
-            Kind::ApiKeys(plan) => Exchange::api_keys(Arc::clone(plan)),
-            Kind::Guard(plan) => Exchange::guard(Arc::clone(plan)),
-            Kind::Limit(plan) => Exchange::limit(Arc::clone(plan)),
-            Kind::Order => Exchange::order(),
-            Kind::Provider(plan) => Exchange::provider(Arc::clone(plan)),
-            Kind::Usage(plan) => Exchange::usage(Arc::clone(plan)),
+            Kind::Llm(plan) => Box::new(LlmExchange::new(Arc::clone(plan))),
+            Kind::ApiKeys(plan) => Box::new(ApiKeysExchange::new(Arc::clone(plan))),
+            Kind::Guard(plan) => Box::new(GuardExchange::new(Arc::clone(plan))),
+            Kind::Limit(plan) => Box::new(LimitExchange::new(Arc::clone(plan))),
+            Kind::Order => Box::new(OrderExchange),
+            Kind::Provider(plan) => Box::new(ProviderExchange::new(Arc::clone(plan))),
+            Kind::Usage(plan) => Box::new(UsageExchange::new(Arc::clone(plan))),
         }
     }
 }

@@ -8,9 +8,10 @@ use llm_dialects::detect;
 use llm_dialects::inspect::{self, AnswerFacts};
 
 use crate::endpoints::{self, Endpoints, Found};
+use crate::phases::Phases;
 use crate::record::{Outcome, RECORD_STATE, Record, RecordedUsage};
 use crate::watched::Watched;
-use crate::{BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host, LocalReply, Overflow};
+use crate::{BodyFlow, BodyMode, HeaderMap, HeadersFlow, Host};
 
 /// Compiled configuration of the filter.
 #[derive(Debug)]
@@ -50,8 +51,10 @@ impl UsageExchange {
     pub(crate) fn new(plan: Arc<UsagePlan>) -> Self {
         Self { plan, called: None, status: 0, answer: Answer::None }
     }
+}
 
-    pub(crate) fn request_headers(&mut self, host: &mut dyn Host, _end: bool) -> HeadersFlow {
+impl Phases for UsageExchange {
+    fn request_headers(&mut self, host: &mut dyn Host, _end: bool) -> HeadersFlow {
         if host.header(HeaderMap::Request, ":method").as_deref() == Some("POST") {
             let path = host.header(HeaderMap::Request, ":path");
             self.called = path
@@ -61,16 +64,7 @@ impl UsageExchange {
         HeadersFlow::Continue(BodyMode::Skip)
     }
 
-    pub(crate) fn request_body(&mut self, _host: &mut dyn Host, _body: &[u8], _end: bool) -> BodyFlow {
-        BodyFlow::Keep
-    }
-
-    pub(crate) fn request_overflow(&mut self, _host: &mut dyn Host) -> LocalReply {
-        // The request body is skipped, so it cannot overflow; an adapter that asks all the same is told so.
-        crate::llm::reply(500, Vec::new(), "weir_internal")
-    }
-
-    pub(crate) fn response_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
+    fn response_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
         let Some(endpoint) = self.called.as_ref().map(|called| called.endpoint) else {
             return HeadersFlow::Continue(BodyMode::Skip);
         };
@@ -99,7 +93,7 @@ impl UsageExchange {
         HeadersFlow::Continue(BodyMode::Chunks)
     }
 
-    pub(crate) fn response_body(&mut self, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow {
+    fn response_body(&mut self, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow {
         match std::mem::replace(&mut self.answer, Answer::None) {
             Answer::None => {}
             Answer::Json(status, mut bytes) => {
@@ -140,16 +134,14 @@ impl UsageExchange {
         BodyFlow::Keep
     }
 
-    pub(crate) fn response_overflow(&mut self, _host: &mut dyn Host) -> Overflow {
-        Overflow::Release
-    }
-
-    pub(crate) fn complete(&mut self, host: &mut dyn Host) {
+    fn complete(&mut self, host: &mut dyn Host) {
         if self.called.is_some() {
             crate::llm::observe_record(host, self.status);
         }
     }
+}
 
+impl UsageExchange {
     fn count(&self, host: &mut dyn Host, status: u16, body: &[u8]) {
         let Some(endpoint) = self.called.as_ref().map(|called| called.endpoint) else { return };
         if status >= 400 {

@@ -32,58 +32,6 @@ pub(crate) trait Envoy {
     fn log_lost(&self, bytes: usize);
 }
 
-/// The phases of an exchange; see `filter-core` for the protocol. [`Exchange`] is the one that ships.
-pub(crate) trait Phases {
-    /// Headers have arrived; `end` when no body follows.
-    fn headers(&mut self, of: HeaderMap, host: &mut dyn Host, end: bool) -> HeadersFlow;
-    /// A chunk of a body, or all of it, has arrived.
-    fn body(&mut self, of: HeaderMap, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow;
-    /// A service was asked while a body was held; what it answered, if it did.
-    fn answered(&mut self, of: HeaderMap, host: &mut dyn Host, answer: Option<CallAnswer>) -> BodyFlow;
-    /// The held request body grew past its limit.
-    fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply;
-    /// The held response body grew past its limit.
-    fn response_overflow(&mut self, host: &mut dyn Host) -> Overflow;
-    /// The request is over.
-    fn complete(&mut self, host: &mut dyn Host);
-}
-
-impl Phases for Exchange {
-    fn headers(&mut self, of: HeaderMap, host: &mut dyn Host, end: bool) -> HeadersFlow {
-        match of {
-            HeaderMap::Request => self.request_headers(host, end),
-            HeaderMap::Response => self.response_headers(host, end),
-        }
-    }
-
-    fn body(&mut self, of: HeaderMap, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow {
-        match of {
-            HeaderMap::Request => self.request_body(host, body, end),
-            HeaderMap::Response => self.response_body(host, body, end),
-        }
-    }
-
-    fn answered(&mut self, of: HeaderMap, host: &mut dyn Host, answer: Option<CallAnswer>) -> BodyFlow {
-        let direction = match of {
-            HeaderMap::Request => Direction::Request,
-            HeaderMap::Response => Direction::Response,
-        };
-        Exchange::answered(self, host, direction, answer)
-    }
-
-    fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply {
-        Exchange::request_overflow(self, host)
-    }
-
-    fn response_overflow(&mut self, host: &mut dyn Host) -> Overflow {
-        Exchange::response_overflow(self, host)
-    }
-
-    fn complete(&mut self, host: &mut dyn Host) {
-        Exchange::complete(self, host);
-    }
-}
-
 /// What becomes of a body.
 #[derive(Debug)]
 enum Body {
@@ -117,22 +65,22 @@ enum Asked {
 
 /// One exchange and how far it is.
 #[derive(Debug)]
-pub(crate) struct Driver<X> {
-    exchange: X,
+pub(crate) struct Driver {
+    exchange: Exchange,
     request: Body,
     response: Body,
 }
 
-impl<X: Phases> Driver<X> {
+impl Driver {
     /// A driver at the start of an exchange.
-    pub(crate) fn new(exchange: X) -> Self {
+    pub(crate) fn new(exchange: Exchange) -> Self {
         Self { exchange, request: Body::Skip, response: Body::Skip }
     }
 
     /// Headers have arrived; `end` when neither body nor trailers follow.
     pub(crate) fn headers(&mut self, of: HeaderMap, envoy: &mut impl Envoy, end: bool) -> Flow {
         let mut host = envoy.host(Some(of));
-        let (body, flow) = match self.exchange.headers(of, &mut host, end) {
+        let (body, flow) = match self.exchange.headers(&mut host, direction(of), end) {
             HeadersFlow::Reply(reply) => return self.reply(envoy, &reply),
             // Nothing follows that could be shown or held.
             HeadersFlow::Continue(_) if end => return Flow::Continue,
@@ -172,7 +120,7 @@ impl<X: Phases> Driver<X> {
                     *self.of(of) = Body::Skip;
                 }
                 let chunk = envoy.read(of, size);
-                let flow = self.exchange.body(of, &mut envoy.host(None), &chunk, end);
+                let flow = self.exchange.body(&mut envoy.host(None), direction(of), &chunk, end);
                 if !end && matches!(flow, BodyFlow::End { .. }) {
                     *self.of(of) = Body::Over;
                     end_soon(envoy);
@@ -184,7 +132,7 @@ impl<X: Phases> Driver<X> {
                     *self.of(of) = Body::Skip;
                 }
                 let chunk = envoy.read(of, size);
-                let _ = self.exchange.body(of, &mut envoy.host(None), &chunk, end);
+                let _ = self.exchange.body(&mut envoy.host(None), direction(of), &chunk, end);
                 envoy.replace(of, size, &[]);
                 Flow::Continue
             }
@@ -223,10 +171,11 @@ impl<X: Phases> Driver<X> {
             return self.reply(envoy, &trailers_refused());
         }
         let mut host = envoy.host(held.is_some().then_some(of));
-        let mut flow = self.exchange.body(of, &mut host, held.as_deref().unwrap_or_default(), true);
+        let mut flow =
+            self.exchange.body(&mut host, direction(of), held.as_deref().unwrap_or_default(), true);
         while let BodyFlow::Call(_) = flow {
             // What is held cannot be put back any more: whoever is asked now has not answered.
-            flow = self.exchange.answered(of, &mut host, None);
+            flow = self.exchange.answered(&mut host, direction(of), None);
         }
         let bytes = match (flow, held) {
             (BodyFlow::Reply(reply), _) => return self.reply(envoy, &reply),
@@ -286,7 +235,7 @@ impl<X: Phases> Driver<X> {
         } else {
             whole = envoy.read(of, size);
         }
-        let flow = self.exchange.body(of, &mut envoy.host(Some(of)), &whole, true);
+        let flow = self.exchange.body(&mut envoy.host(Some(of)), direction(of), &whole, true);
         let flow = match self.ask(of, envoy, flow) {
             Asked::Waiting => {
                 if kept {
@@ -316,7 +265,7 @@ impl<X: Phases> Driver<X> {
             if envoy.call(&callout) {
                 return Asked::Waiting;
             }
-            flow = self.exchange.answered(of, &mut envoy.host(Some(of)), None);
+            flow = self.exchange.answered(&mut envoy.host(Some(of)), direction(of), None);
         }
         Asked::Done(flow)
     }
@@ -329,7 +278,7 @@ impl<X: Phases> Driver<X> {
             // It was answered otherwise in the meantime.
             _ => return,
         };
-        let flow = self.exchange.answered(of, &mut envoy.host(Some(of)), answer);
+        let flow = self.exchange.answered(&mut envoy.host(Some(of)), direction(of), answer);
         let flow = match self.ask(of, envoy, flow) {
             Asked::Waiting => return,
             Asked::Done(flow) => flow,
@@ -378,6 +327,14 @@ impl<X: Phases> Driver<X> {
         self.response = Body::Skip;
         envoy.reply(reply);
         Flow::Hold
+    }
+}
+
+/// Which way a body goes whose headers these are.
+fn direction(of: HeaderMap) -> Direction {
+    match of {
+        HeaderMap::Request => Direction::Request,
+        HeaderMap::Response => Direction::Response,
     }
 }
 

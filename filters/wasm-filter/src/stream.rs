@@ -8,7 +8,7 @@ use crate::wasm_host::WasmHost;
 
 /// Hands Envoy's callbacks to a [`Driver`].
 #[derive(Debug)]
-pub(crate) struct Stream(Driver<Exchange>);
+pub(crate) struct Stream(Driver);
 
 impl Stream {
     /// The context of a new request.

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use crate::fake_envoy::{FakeEnvoy, take_log};
 use filter_core::{
     Attribute, BodyFlow, BodyMode, CallAnswer, Callout, Direction, HeaderMap, HeadersFlow, Host, Level,
-    LocalReply, OVER_STATE, Overflow,
+    LocalReply, OVER_STATE, Overflow, Phases,
 };
 use testkit::{Expected, Headers, LogLevel, Outcome, Script, Splits, Subject, check_every_split};
-use weir::drive::Phases;
 use weir::hooks::{self, Configuration};
 
 /// What an exchange does in one direction.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 struct Plan {
     headers: HeadersFlow,
     body: fn(&[u8], bool) -> BodyFlow,
@@ -39,10 +38,11 @@ impl Plan {
     }
 }
 
+#[derive(Debug)]
 struct Scripted(Arc<(Plan, Plan)>);
 
 impl Phases for Scripted {
-    fn headers(&mut self, direction: Direction, host: &mut dyn Host, end: bool) -> HeadersFlow {
+    fn headers(&mut self, host: &mut dyn Host, direction: Direction, end: bool) -> HeadersFlow {
         let (map, plan) = match direction {
             Direction::Request => (HeaderMap::Request, &self.0.0),
             Direction::Response => (HeaderMap::Response, &self.0.1),
@@ -51,7 +51,7 @@ impl Phases for Scripted {
         plan.headers.clone()
     }
 
-    fn body(&mut self, direction: Direction, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow {
+    fn body(&mut self, host: &mut dyn Host, direction: Direction, body: &[u8], end: bool) -> BodyFlow {
         let (map, plan) = match direction {
             Direction::Request => (HeaderMap::Request, &self.0.0),
             Direction::Response => (HeaderMap::Response, &self.0.1),
@@ -64,8 +64,8 @@ impl Phases for Scripted {
 
     fn answered(
         &mut self,
-        direction: Direction,
         host: &mut dyn Host,
+        direction: Direction,
         answer: Option<CallAnswer>,
     ) -> BodyFlow {
         let map = match direction {
@@ -378,10 +378,11 @@ fn refuses_configurations_with_the_reason() {
 }
 
 /// Every method of the host, in one request headers phase.
+#[derive(Debug)]
 struct Probe;
 
 impl Phases for Probe {
-    fn headers(&mut self, direction: Direction, host: &mut dyn Host, _end: bool) -> HeadersFlow {
+    fn headers(&mut self, host: &mut dyn Host, direction: Direction, _end: bool) -> HeadersFlow {
         if direction == Direction::Response {
             assert_eq!(host.attribute(Attribute::ResponseCodeDetails).as_deref(), Some("via_upstream"));
             assert_eq!(host.header(HeaderMap::Request, ":path").as_deref(), Some("/new"));
@@ -411,12 +412,8 @@ impl Phases for Probe {
         HeadersFlow::Continue(BodyMode::Skip)
     }
 
-    fn body(&mut self, _: Direction, _: &mut dyn Host, _: &[u8], _: bool) -> BodyFlow {
+    fn body(&mut self, _: &mut dyn Host, _: Direction, _: &[u8], _: bool) -> BodyFlow {
         panic!("the body is skipped");
-    }
-
-    fn answered(&mut self, _: Direction, _: &mut dyn Host, _: Option<CallAnswer>) -> BodyFlow {
-        BodyFlow::Keep
     }
 
     fn request_overflow(&mut self, _: &mut dyn Host) -> LocalReply {

@@ -33,7 +33,7 @@ pub(super) enum Answer {
 }
 
 impl GuardExchange {
-    pub(crate) fn response_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
+    pub(super) fn answer_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
         let skip = HeadersFlow::Continue(BodyMode::Skip);
         let Some(called) = self.called else { return skip };
         let status = host.header(HeaderMap::Response, ":status").and_then(|v| v.parse::<u16>().ok());
@@ -70,7 +70,7 @@ impl GuardExchange {
         HeadersFlow::Continue(BodyMode::Whole { limit: self.plan.max_response })
     }
 
-    pub(crate) fn response_body(&mut self, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow {
+    pub(super) fn answer_body(&mut self, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow {
         match std::mem::replace(&mut self.answer, Answer::Untouched) {
             Answer::Untouched => BodyFlow::Keep,
             Answer::Over(outcome, why) => {
@@ -84,7 +84,7 @@ impl GuardExchange {
         }
     }
 
-    pub(crate) fn response_overflow(&mut self, host: &mut dyn Host) -> Overflow {
+    pub(super) fn answer_overflow(&mut self, host: &mut dyn Host) -> Overflow {
         let plan = Arc::clone(&self.plan);
         match self.without(host, Direction::Response, &plan.response) {
             Some(_) => {

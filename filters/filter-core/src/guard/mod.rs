@@ -29,9 +29,10 @@ use self::texts::Texts;
 use self::verdict::{Found, Outcome, Verdicts};
 use crate::error_form::ErrorForm;
 use crate::handoff::{Handoff, too_large};
+use crate::phases::Phases;
 use crate::{
     Attribute, BodyFlow, BodyMode, CallAnswer, Direction, HeaderMap, HeadersFlow, Host, Level, LocalReply,
-    record,
+    Overflow, record,
 };
 
 /// Whether the error on its way to the client is a guard's, to be left as it is.
@@ -110,8 +111,10 @@ impl GuardExchange {
             answer: Answer::Untouched,
         }
     }
+}
 
-    pub(crate) fn request_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
+impl Phases for GuardExchange {
+    fn request_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
         let Some(called) = self.recognise(host) else { return HeadersFlow::Continue(BodyMode::Skip) };
         self.called = Some(called);
         if matches!(called.endpoint, Endpoint::OpenaiModels) {
@@ -153,7 +156,7 @@ impl GuardExchange {
         HeadersFlow::Continue(BodyMode::Whole { limit })
     }
 
-    pub(crate) fn request_body(&mut self, host: &mut dyn Host, body: &[u8], _end: bool) -> BodyFlow {
+    fn request_body(&mut self, host: &mut dyn Host, body: &[u8], _end: bool) -> BodyFlow {
         let Some(called) = self.called else { return BodyFlow::Keep };
         match document::read(called.endpoint, Kind::Request, body) {
             Ok(texts) => {
@@ -176,12 +179,12 @@ impl GuardExchange {
         }
     }
 
-    pub(crate) fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply {
+    fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply {
         let refusal = Refusal::of(too_large(self.plan.max_request as u64));
         self.refuse_request(host, &refusal)
     }
 
-    pub(crate) fn answered(
+    fn answered(
         &mut self,
         host: &mut dyn Host,
         direction: Direction,
@@ -222,6 +225,20 @@ impl GuardExchange {
         self.run(host, direction, work)
     }
 
+    fn response_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
+        self.answer_headers(host, end)
+    }
+
+    fn response_body(&mut self, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow {
+        self.answer_body(host, body, end)
+    }
+
+    fn response_overflow(&mut self, host: &mut dyn Host) -> Overflow {
+        self.answer_overflow(host)
+    }
+}
+
+impl GuardExchange {
     fn recognise(&self, host: &dyn Host) -> Option<Called> {
         if let Some(handoff) = Handoff::read(host) {
             if handoff.fault().is_some() {

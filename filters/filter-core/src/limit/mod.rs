@@ -138,7 +138,8 @@ impl Phases for LimitExchange {
     fn response_headers(&mut self, host: &mut dyn Host, _end: bool) -> HeadersFlow {
         if !self.asked.is_empty() {
             let details = host.attribute(Attribute::ResponseCodeDetails).unwrap_or_default();
-            self.refused_by_service = details == "request_rate_limited" || details == "rate_limiter_error";
+            // A call that failed may have been carried out all the same; what it was not is not given back either.
+            self.refused_by_service = details == "request_rate_limited";
         }
         if let Some(shown) = self.shown.filter(|shown| shown.is_strictest(host)) {
             for (name, value) in shown.headers() {
@@ -147,14 +148,8 @@ impl Phases for LimitExchange {
         }
         HeadersFlow::Continue(BodyMode::Skip)
     }
-}
 
-impl LimitExchange {
-    pub(crate) fn new(plan: Arc<LimitPlan>) -> Self {
-        Self { plan, taken: Vec::new(), asked: Vec::new(), shown: None, refused_by_service: false }
-    }
-
-    pub(crate) fn complete(&mut self, host: &mut dyn Host) {
+    fn complete(&mut self, host: &mut dyn Host) {
         if self.taken.is_empty() && self.asked.is_empty() {
             return;
         }
@@ -189,6 +184,12 @@ impl LimitExchange {
                 host.publish(&key, difference.min(MOST_HITS).to_string().as_bytes());
             }
         }
+    }
+}
+
+impl LimitExchange {
+    pub(crate) fn new(plan: Arc<LimitPlan>) -> Self {
+        Self { plan, taken: Vec::new(), asked: Vec::new(), shown: None, refused_by_service: false }
     }
 
     /// Counts what is charged without being known.

@@ -22,6 +22,7 @@ use filter_config::{Endpoint, Provider};
 use crate::fields;
 use crate::handoff::Handoff;
 use crate::health::Health;
+use crate::phases::Phases;
 use crate::record::{Outcome, RECORD_STATE, Record, RecordedUsage};
 use crate::{BodyFlow, HeadersFlow, Host, LocalReply, Overflow};
 use llm_dialects::inspect::AnswerFacts;
@@ -175,31 +176,35 @@ impl ProviderExchange {
     pub(crate) fn new(plan: Arc<ProviderPlan>) -> Self {
         Self { plan, attempt: None, answer: response::Answer::Untouched }
     }
+}
 
-    pub(crate) fn request_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
+impl Phases for ProviderExchange {
+    fn request_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
         request::headers(self, host, end)
     }
 
-    pub(crate) fn request_body(&mut self, host: &mut dyn Host, body: &[u8], _end: bool) -> BodyFlow {
+    fn request_body(&mut self, host: &mut dyn Host, body: &[u8], _end: bool) -> BodyFlow {
         request::body(self, host, body)
     }
 
-    pub(crate) fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply {
+    fn request_overflow(&mut self, host: &mut dyn Host) -> LocalReply {
         request::overflow(self, host)
     }
 
-    pub(crate) fn response_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
+    fn response_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
         response::headers(self, host, end)
     }
 
-    pub(crate) fn response_body(&mut self, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow {
+    fn response_body(&mut self, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow {
         response::body(self, host, body, end)
     }
 
-    pub(crate) fn response_overflow(&mut self, host: &mut dyn Host) -> Overflow {
+    fn response_overflow(&mut self, host: &mut dyn Host) -> Overflow {
         response::overflow(self, host)
     }
+}
 
+impl ProviderExchange {
     /// Publishes what is known of the exchange.
     fn record<'a>(
         &'a self,

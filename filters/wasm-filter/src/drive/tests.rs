@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use filter_core::{Attribute, Labels, Level, Metric};
+use filter_core::{Attribute, Labels, Level, Metric, Phases};
 
 use super::*;
 
@@ -89,6 +89,7 @@ impl Envoy for Fake {
 }
 
 /// Answers as it was told and notes what it was shown.
+#[derive(Debug)]
 struct Scripted {
     mode: HeadersFlow,
     last: BodyFlow,
@@ -98,14 +99,14 @@ struct Scripted {
 }
 
 impl Phases for Scripted {
-    fn headers(&mut self, _: HeaderMap, _: &mut dyn Host, _: bool) -> HeadersFlow {
+    fn headers(&mut self, _: &mut dyn Host, _: Direction, _: bool) -> HeadersFlow {
         self.mode.clone()
     }
-    fn body(&mut self, of: HeaderMap, host: &mut dyn Host, body: &[u8], end: bool) -> BodyFlow {
+    fn body(&mut self, host: &mut dyn Host, direction: Direction, body: &[u8], end: bool) -> BodyFlow {
         let last = if end { "!" } else { "" };
         self.journal.borrow_mut().push(format!("saw {}{last}", String::from_utf8_lossy(body)));
         if self.edits {
-            host.set_header(of, "x", "");
+            host.set_header(map(direction), "x", "");
         }
         match &self.last {
             BodyFlow::End { .. } if body.ends_with(b"x") => self.last.clone(),
@@ -114,10 +115,15 @@ impl Phases for Scripted {
             _ => BodyFlow::Keep,
         }
     }
-    fn answered(&mut self, of: HeaderMap, host: &mut dyn Host, answer: Option<CallAnswer>) -> BodyFlow {
+    fn answered(
+        &mut self,
+        host: &mut dyn Host,
+        direction: Direction,
+        answer: Option<CallAnswer>,
+    ) -> BodyFlow {
         let status = answer.map_or(0, |answer| answer.status);
         self.journal.borrow_mut().push(format!("answered {status}"));
-        host.set_header(of, "y", "");
+        host.set_header(map(direction), "y", "");
         BodyFlow::Replace(format!("masked {status}").into_bytes())
     }
     fn request_overflow(&mut self, _: &mut dyn Host) -> LocalReply {
@@ -127,8 +133,13 @@ impl Phases for Scripted {
         host.set_header(HeaderMap::Response, "x", "");
         self.overflow.clone()
     }
+}
 
-    fn complete(&mut self, _: &mut dyn Host) {}
+fn map(direction: Direction) -> HeaderMap {
+    match direction {
+        Direction::Request => HeaderMap::Request,
+        Direction::Response => HeaderMap::Response,
+    }
 }
 
 fn reply(status: u16) -> LocalReply {
@@ -166,7 +177,7 @@ enum End {
 fn run(of: HeaderMap, exchange: Scripted, chunks: &[&str], end: End) -> (String, Vec<String>, usize) {
     let journal = Rc::clone(&exchange.journal);
     let mut envoy = Fake { journal: Rc::clone(&journal), buffer: Vec::new(), writable: false };
-    let mut driver = Driver::new(exchange);
+    let mut driver = Driver::new(Box::new(exchange));
     let (mut out, mut peak) = (Vec::new(), 0);
     let mut stopped = false;
     let mut step = |envoy: &mut Fake, flow: Flow| {
@@ -350,7 +361,7 @@ fn headers_without_a_body_are_not_held() {
     for of in BOTH {
         for mode in [BodyMode::Skip, BodyMode::Chunks, BodyMode::Whole { limit: 5 }] {
             let mut envoy = Fake { journal: Journal::default(), buffer: Vec::new(), writable: false };
-            assert_eq!(Driver::new(continuing(mode)).headers(of, &mut envoy, true), Flow::Continue);
+            assert_eq!(Driver::new(Box::new(continuing(mode))).headers(of, &mut envoy, true), Flow::Continue);
         }
     }
 }
@@ -369,7 +380,7 @@ fn a_whole_body_waits_for_an_answer_in_the_buffer() {
             let exchange = asking("service");
             let journal = Rc::clone(&exchange.journal);
             let mut envoy = Fake { journal: Rc::clone(&journal), buffer: Vec::new(), writable: true };
-            let mut driver = Driver::new(exchange);
+            let mut driver = Driver::new(Box::new(exchange));
             driver.headers(of, &mut envoy, false);
             for (index, chunk) in chunks.iter().enumerate() {
                 envoy.buffer.extend_from_slice(chunk.as_bytes());
