@@ -141,6 +141,12 @@ unsafe extern "C" {
         index: usize,
         count: *mut usize,
     ) -> bool;
+    pub fn envoy_dynamic_module_callback_http_get_headers_size(filter: FilterPtr, map: c_int) -> usize;
+    pub fn envoy_dynamic_module_callback_http_get_headers(
+        filter: FilterPtr,
+        map: c_int,
+        headers: *mut EnvoyHeader,
+    ) -> bool;
     pub fn envoy_dynamic_module_callback_http_set_header(
         filter: FilterPtr,
         map: c_int,

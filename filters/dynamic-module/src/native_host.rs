@@ -47,6 +47,12 @@ impl Host for NativeHost<'_> {
         self.0.set_header(map, name, None);
     }
 
+    fn remove_headers(&mut self, map: HeaderMap, names: &[&str]) {
+        for name in self.0.present(map, names) {
+            self.0.set_header(map, name, None);
+        }
+    }
+
     fn attribute(&self, attribute: Attribute) -> Option<String> {
         match attribute {
             Attribute::Attempts => {

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use filter_core::{Callout, Direction, HeaderMap, Level, LocalReply};
 
-use crate::abi::{self, EnvoyBuffer, ModuleBuffer, ModuleHeader};
+use crate::abi::{self, EnvoyBuffer, EnvoyHeader, ModuleBuffer, ModuleHeader};
 
 /// The chunk of the running body hook.
 fn received(direction: Direction) -> c_int {
@@ -68,6 +68,30 @@ impl Stream {
                 )
             }
         })
+    }
+
+    /// Which of these headers there are; lower-case names. One call for all of them: most requests have none.
+    pub fn present<'n>(&self, map: HeaderMap, names: &[&'n str]) -> Vec<&'n str> {
+        // SAFETY: the filter is valid (`new`); headers that are not there yet count as none.
+        let count =
+            unsafe { abi::envoy_dynamic_module_callback_http_get_headers_size(self.filter, header_map(map)) };
+        let empty = EnvoyHeader { key: EnvoyBuffer::EMPTY, value: EnvoyBuffer::EMPTY };
+        let mut headers = vec![empty; count];
+        // SAFETY: the filter is valid (`new`), and `headers` is as long as Envoy said just before. What it lends is
+        // compared here, before any header changes.
+        let read = count > 0
+            && unsafe {
+                abi::envoy_dynamic_module_callback_http_get_headers(
+                    self.filter,
+                    header_map(map),
+                    headers.as_mut_ptr(),
+                )
+            };
+        if !read {
+            return Vec::new();
+        }
+        let is_there = |name: &str| headers.iter().any(|header| self.borrow(&header.key) == name.as_bytes());
+        names.iter().copied().filter(|name| is_there(name)).collect()
     }
 
     /// Sets a header to one value; `None` removes every value.

@@ -400,6 +400,8 @@ impl Phases for Probe {
         host.set_header(HeaderMap::Request, ":path", "/new");
         host.set_header(HeaderMap::Request, "x-empty", "");
         host.remove_header(HeaderMap::Request, "content-type");
+        host.remove_headers(HeaderMap::Request, &["x-none", "x-twice"]);
+        host.remove_headers(HeaderMap::Response, &["x-none"]);
         host.set_header(HeaderMap::Response, "x-early", "nowhere to go");
         assert_eq!(host.state("before").as_deref(), Some(&b"earlier filter"[..]));
         assert_eq!(host.state("after"), None);
@@ -437,12 +439,17 @@ fn the_host_reads_and_edits_the_stream() {
         .with_property(&[filter_config::JWT_STATE], "{}");
     script.request.headers.add("x-binary", b"\xff".to_vec());
     script.request.headers.add("x-binary", "2");
+    script.request.headers.add("x-twice", "1");
+    script.request.headers.add("x-twice", "2");
+    script.request.headers.add("x-twice-kept", "3");
     let envoy = FakeEnvoy::with_configuration(Configuration::new(|| Box::new(Probe)).into_raw());
     let outcome = run(envoy, &script);
     outcome.passed_through().unwrap();
     assert_eq!(outcome.request.header(":path"), Some("/new"));
     assert_eq!(outcome.request.header("x-empty"), Some(""));
     assert_eq!(outcome.request.header("content-type"), None);
+    assert_eq!(outcome.request.header("x-twice"), None);
+    assert_eq!(outcome.request.header("x-twice-kept"), Some("3"));
     assert_eq!(outcome.filter_state["after"], b"2\xff");
     assert_eq!(outcome.route_cache_clears, 1);
     assert!(outcome.logged(LogLevel::Warn, "hello"));

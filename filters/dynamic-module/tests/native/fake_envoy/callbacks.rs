@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
 
 use testkit::{Headers, LocalReply, LogLevel, LogLine, ReplyOrigin};
-use weir::abi::{EnvoyBuffer, ModuleBuffer, ModuleHeader};
+use weir::abi::{EnvoyBuffer, EnvoyHeader, ModuleBuffer, ModuleHeader};
 use weir::hooks;
 
 use super::stream::State;
@@ -32,10 +32,14 @@ fn text(buffer: ModuleBuffer) -> String {
     String::from_utf8(bytes(buffer).to_vec()).unwrap()
 }
 
+fn lent(bytes: &[u8]) -> EnvoyBuffer {
+    EnvoyBuffer { ptr: bytes.as_ptr(), length: bytes.len() }
+}
+
 // SAFETY: `value` is writable during the call; what it points at lives in the stream's state.
 fn give(value: *mut EnvoyBuffer, found: Option<&[u8]>) -> bool {
     if let Some(found) = found {
-        unsafe { *value = EnvoyBuffer { ptr: found.as_ptr(), length: found.len() } };
+        unsafe { *value = lent(found) };
     }
     found.is_some()
 }
@@ -82,6 +86,26 @@ extern "C" fn envoy_dynamic_module_callback_http_get_header(
         found = headers.iter().filter(|(name, _)| *name == key).map(|(_, value)| value).nth(index);
     }
     give(value, found)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_http_get_headers_size(filter: *mut c_void, map: c_int) -> usize {
+    headers(&mut state(filter), map).map_or(0, |headers| headers.iter().count())
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_http_get_headers(
+    filter: *mut c_void,
+    map: c_int,
+    all: *mut EnvoyHeader,
+) -> bool {
+    let mut state = state(filter);
+    let Some(headers) = headers(&mut state, map) else { return false };
+    for (index, (name, value)) in headers.iter().enumerate() {
+        // SAFETY: the module made room for as many headers as it was told.
+        unsafe { *all.add(index) = EnvoyHeader { key: lent(name.as_bytes()), value: lent(value) } };
+    }
+    true
 }
 
 #[unsafe(no_mangle)]
