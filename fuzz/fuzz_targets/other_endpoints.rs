@@ -1,7 +1,7 @@
 //! Embeddings, rerank and count-tokens: requests and answers.
 //!
-//! Holds: no panic; what is decoded is encoded as valid JSON, or refused, and the same each time; facts are read from
-//! every answer that is decoded.
+//! Holds: no panic; what is decoded is encoded as valid JSON, or refused, and the same each time; clients and providers
+//! of one format understand each other; facts are read from every answer that is decoded.
 
 #![no_main]
 #![forbid(unsafe_code)]
@@ -38,7 +38,11 @@ fn embeddings(body: &[u8]) {
         for provider in providers {
             let sent = embeddings::encode_request(provider, &request, "m");
             assert_eq!(embeddings::encode_request(provider, &request, "m"), sent, "not stable");
-            sent.iter().for_each(|sent| json(sent));
+            let Ok(sent) = sent else { continue };
+            json(&sent);
+            for reader in clients.into_iter().filter(|reader| provider.speaks(*reader)) {
+                embeddings::decode_request(reader, &sent).expect("a request of the format");
+            }
         }
     }
     for provider in providers {
@@ -47,8 +51,13 @@ fn embeddings(body: &[u8]) {
         facts.expect("facts of an answer");
         for client in clients {
             for encoding in [Encoding::Float, Encoding::Base64] {
-                let told = embeddings::encode_response(client, &response, "m", encoding);
-                told.iter().for_each(|told| json(told));
+                let Ok(told) = embeddings::encode_response(client, &response, "m", encoding) else {
+                    continue;
+                };
+                json(&told);
+                for reader in providers.into_iter().filter(|reader| reader.speaks(client)) {
+                    embeddings::decode_response(reader, &told).expect("an answer of the format");
+                }
             }
         }
     }
@@ -63,7 +72,11 @@ fn rerank(body: &[u8]) {
         for provider in providers {
             let sent = rerank::encode_request(provider, &request, "m");
             assert_eq!(rerank::encode_request(provider, &request, "m"), sent, "not stable");
-            sent.iter().for_each(|sent| json(sent));
+            let Ok(sent) = sent else { continue };
+            json(&sent);
+            for reader in clients.into_iter().filter(|reader| provider.speaks(*reader)) {
+                rerank::decode_request(reader, &sent).expect("a request of the format");
+            }
         }
     }
     for provider in providers {
@@ -71,7 +84,11 @@ fn rerank(body: &[u8]) {
         rerank::facts(provider, body).expect("facts of an answer");
         for client in clients {
             for documents in [false, true] {
-                json(&rerank::encode_response(client, &response, documents));
+                let told = rerank::encode_response(client, &response, documents);
+                json(&told);
+                for reader in providers.into_iter().filter(|reader| reader.speaks(client)) {
+                    rerank::decode_response(reader, &told).expect("an answer of the format");
+                }
             }
         }
     }
@@ -89,6 +106,8 @@ fn count(body: &[u8]) {
                 asked.model = "m".into();
                 if let Ok(sent) = count_tokens::encode_request(to, &mut asked) {
                     json(&sent);
+                    let again = count_tokens::open(to, &sent).expect("a request of the format");
+                    drop(again.request().expect("a request of the format"));
                 }
             }
         }

@@ -8,6 +8,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::Error;
+use crate::hub::RawJson;
 
 /// A JSON string that borrows from the body when it holds no escapes.
 ///
@@ -25,6 +26,17 @@ pub(crate) fn non_empty(text: Option<Str<'_>>) -> Option<Cow<'_, str>> {
 /// Whether JSON text begins like an object. serde reads arrays into structs too, field by field.
 pub(crate) fn is_object(body: &[u8]) -> bool {
     body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
+}
+
+/// The JSON schema at `path`. A schema may also be `true` or `false`, but no provider takes those.
+///
+/// # Errors
+/// [`Error::ClientSent`] when it is no object.
+pub(crate) fn schema(json: &RawValue, path: impl FnOnce() -> String) -> Result<RawJson<'_>, Error> {
+    if is_object(json.get().as_bytes()) {
+        return Ok(Cow::Borrowed(json));
+    }
+    Err(Error::client(path(), "must be a JSON schema object"))
 }
 
 /// Reads a client's body.

@@ -1,13 +1,15 @@
 //! Media types of inline data, which some dialects send in a field and others inside a `data:` URL.
 
+/// Whether it is a restricted name (RFC 6838, 4.2), as types, subtypes and the formats of audio are.
+pub(crate) fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
+}
+
 /// Whether it is a media type that every dialect can carry: `type/subtype` of restricted names (RFC 6838, 4.2), with or
 /// without parameters, and without the comma that ends it in a `data:` URL (RFC 2397).
 pub(crate) fn is_media_type(text: &str) -> bool {
-    let named = |name: &str| {
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
-    };
     let (kind, parameters) = text.split_once(';').unwrap_or((text, ""));
-    kind.trim_end().split_once('/').is_some_and(|(family, subtype)| named(family) && named(subtype))
+    kind.trim_end().split_once('/').is_some_and(|(family, subtype)| is_name(family) && is_name(subtype))
         && !parameters.bytes().any(|b| b == b',' || b.is_ascii_control())
 }
 

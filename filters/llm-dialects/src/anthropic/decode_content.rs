@@ -10,6 +10,7 @@ use super::wire::{Block, Blocks, Field, Source};
 use crate::Error;
 use crate::hub::{self, Content, Part, Role, ToolResult, Turn};
 use crate::media_type::is_media_type;
+use crate::openai_chat::data_url::is_data;
 
 /// Where in `messages` a block is.
 #[derive(Clone, Copy)]
@@ -212,12 +213,22 @@ fn hub_source<'a>(at: At, kind: &str, source: Source<'a>) -> Result<Option<hub::
         "" => return Err(Error::client(at.field("source.type"), "is required and must be a string")),
         "base64" => hub::Source::Base64 {
             media_type: media_type(source.media_type, || at.field("source.media_type"))?,
-            data: required(source.data, || at.field("source.data"))?,
+            data: required_filled(source.data, || at.field("source.data"))?,
         },
-        "url" => hub::Source::Url(required_filled(source.url, || at.field("source.url"))?),
+        "url" => match required_filled(source.url, || at.field("source.url"))? {
+            url if is_data(&url) => {
+                return Err(Error::client(at.field("source.url"), "must not be a `data:` URL: use `base64`"));
+            }
+            url => hub::Source::Url(url),
+        },
         "file" => hub::Source::File(required_filled(source.file_id, || at.field("source.file_id"))?),
-        "text" if kind == "document" => hub::Source::Text(required(source.data, || at.field("source.data"))?),
+        "text" if kind == "document" => {
+            hub::Source::Text(required_filled(source.data, || at.field("source.data"))?)
+        }
         "content" if kind == "document" => match text_only(source.content) {
+            Some(text) if text.is_empty() => {
+                return Err(Error::client(at.field("source.content"), "must hold text that is not empty"));
+            }
             Some(text) => hub::Source::Text(text),
             None => return Ok(None),
         },

@@ -126,7 +126,10 @@ fn hub_tool<'a>(index: usize, tool: Tool<'a>, raw: &mut Raw<'a>) -> Result<hub::
         Field::Str(_) | Field::Absent => Ok(hub::Tool::Function {
             name: required_filled(tool.name, || format!("tools[{index}].name"))?,
             description: tool.description.into_string(),
-            schema: tool.input_schema.map(Cow::Borrowed),
+            schema: tool
+                .input_schema
+                .map(|schema| json::schema(schema, || format!("tools[{index}].input_schema")))
+                .transpose()?,
             strict: tool.strict,
             cache: tool.cache_control.map(cache_mark),
         }),
@@ -190,7 +193,7 @@ fn hub_format(format: Format<'_>) -> Result<OutputFormat<'_>, Error> {
     Ok(OutputFormat::JsonSchema {
         name: None,
         description: None,
-        schema: Cow::Borrowed(schema),
+        schema: json::schema(schema, || "output_config.format.schema".to_owned())?,
         strict: None,
     })
 }

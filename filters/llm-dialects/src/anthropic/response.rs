@@ -65,7 +65,8 @@ struct RawBody<'a> {
     content: RawBlocks<'a>,
 }
 
-/// Decodes an answer. Citations follow the text they belong to, without the place in the source; blocks the hub has no word for are kept verbatim.
+/// Decodes an answer. Citations follow the text they belong to, without the place in the source; blocks the hub has no
+/// word for are kept verbatim; empty texts are left out with their citations.
 ///
 /// # Errors
 /// [`Error::UpstreamSent`]; its message repeats nothing of the body.
@@ -85,6 +86,8 @@ pub fn decode_response(body: &[u8]) -> Result<Response<'_>, Error> {
     for (i, block) in blocks.into_iter().enumerate() {
         let citations = citations(block.citations.filter(|_| block.kind.as_str() == "text"));
         content.push(match known_part(i, block)? {
+            // A client that sends an empty text back has its request refused.
+            Known::Part(Part::Text(text)) if text.is_empty() => continue,
             Known::Part(part) => part,
             Known::Foreign(kind) => {
                 if raw.is_none() {

@@ -11,7 +11,7 @@ use super::error::error_of_event;
 use super::response::{stop_reason, unreadable};
 use super::wire::{self, Block as WireBlock, ErrorObject, Field};
 use crate::Error;
-use crate::hub::{Block, Delta, StreamEvent, Usage};
+use crate::hub::{Block, Delta, StopReason, StreamEvent, Usage};
 
 /// Turns message events into hub events.
 ///
@@ -149,6 +149,10 @@ impl StreamDecoder {
             b"message_stop" => {
                 self.expect_message()?;
                 self.close(sink);
+                if self.phase == Phase::Message {
+                    // The answer is complete, though nothing said why it ended.
+                    sink(StreamEvent::Finish { reason: StopReason::EndTurn, stop_sequence: None });
+                }
                 self.phase = Phase::Ended;
                 sink(StreamEvent::End);
                 Ok(())

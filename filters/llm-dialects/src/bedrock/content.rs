@@ -13,6 +13,8 @@ use super::formats;
 use super::wire::{self, Block, joined};
 use crate::hub::{self, Arguments, CacheMark, Content, Part, RawJson, ToolCall};
 use crate::json::{Str, non_empty};
+use crate::media_type::is_name;
+use crate::openai_chat::data_url::is_data;
 use crate::signature::{Signer, mark};
 
 /// Members of a block the hub has no word for, under which blocks are kept as they are.
@@ -119,7 +121,8 @@ fn empty_object() -> RawJson<'static> {
 fn image_of<'a>(image: wire::Image<'a>, path: &str) -> Result<Option<Part<'a>>, Wrong> {
     let Some(source) = image.source else { return Ok(None) };
     let source = match source {
-        wire::Source { bytes: Some(Str(data)), .. } => {
+        wire::Source { bytes: data @ Some(_), .. } => {
+            let data = required_filled(data, &format!("{path}.source.bytes"))?;
             let format = required(image.format, &format!("{path}.format"))?;
             let Some(media_type) = formats::image_type(&format) else {
                 return Err(Wrong::new(&format!("{path}.format"), "must be png, jpeg, gif or webp"));
@@ -127,7 +130,7 @@ fn image_of<'a>(image: wire::Image<'a>, path: &str) -> Result<Option<Part<'a>>, 
             hub::Source::Base64 { media_type: Cow::Borrowed(media_type), data }
         }
         wire::Source { s3_location: Some(place), .. } => {
-            hub::Source::Url(required_filled(place.uri, &format!("{path}.source.s3Location.uri"))?)
+            hub::Source::Url(address(place, &format!("{path}.source.s3Location.uri"))?)
         }
         _ => return Err(Wrong::new(&format!("{path}.source"), "must hold bytes or s3Location")),
     };
@@ -140,7 +143,8 @@ fn document_of(document: wire::Document<'_>) -> Result<Part<'_>, Wrong> {
         return Err(Wrong::new("document.source", "is required"));
     };
     let source = match source {
-        wire::Source { bytes: Some(Str(data)), .. } => {
+        wire::Source { bytes: data @ Some(_), .. } => {
+            let data = required_filled(data, "document.source.bytes")?;
             let format = document.format.map_or(Cow::Borrowed("txt"), |Str(format)| format);
             let Some(media_type) = formats::document_type(&format) else {
                 return Err(Wrong::new("document.format", "is not a document format of this API"));
@@ -152,10 +156,15 @@ fn document_of(document: wire::Document<'_>) -> Result<Part<'_>, Wrong> {
             }
         }
         wire::Source { s3_location: Some(place), .. } => {
-            hub::Source::Url(required_filled(place.uri, "document.source.s3Location.uri")?)
+            hub::Source::Url(address(place, "document.source.s3Location.uri")?)
         }
-        wire::Source { text: Some(Str(text)), .. } => hub::Source::Text(text),
-        wire::Source { content: Some(texts), .. } => hub::Source::Text(joined(texts).unwrap_or_default()),
+        wire::Source { text: text @ Some(_), .. } => {
+            hub::Source::Text(required_filled(text, "document.source.text")?)
+        }
+        wire::Source { content: Some(texts), .. } => match joined(texts).filter(|text| !text.is_empty()) {
+            Some(text) => hub::Source::Text(text),
+            None => return Err(Wrong::new("document.source.content", "must hold text that is not empty")),
+        },
         _ => return Err(Wrong::new("document.source", "must hold bytes, text, content or s3Location")),
     };
     Ok(Part::Document { source, name })
@@ -166,7 +175,11 @@ fn audio_of(audio: wire::Audio<'_>) -> Result<Option<Part<'_>>, Wrong> {
     match audio.source {
         Some(wire::Source { bytes: data @ Some(_), .. }) => {
             let data = required_filled(data, "audio.source.bytes")?;
-            Ok(Some(Part::Audio { data, format: required_filled(audio.format, "audio.format")? }))
+            let format = required_filled(audio.format, "audio.format")?;
+            if !is_name(&format) {
+                return Err(Wrong::new("audio.format", "must be a format, such as `wav`"));
+            }
+            Ok(Some(Part::Audio { data, format }))
         }
         _ => Ok(None),
     }
@@ -255,6 +268,14 @@ pub(super) fn is_base64(text: &str) -> bool {
 
 fn required<'a>(field: Option<Str<'a>>, path: &str) -> Result<Cow<'a, str>, Wrong> {
     field.map(|Str(text)| text).ok_or_else(|| Wrong::new(path, "is required"))
+}
+
+/// Where a file is; the API takes `s3://` only.
+fn address<'a>(place: wire::S3Location<'a>, path: &str) -> Result<Cow<'a, str>, Wrong> {
+    match required_filled(place.uri, path)? {
+        uri if is_data(&uri) => Err(Wrong::new(path, "must not be a `data:` URL: use `bytes`")),
+        uri => Ok(uri),
+    }
 }
 
 /// An id or a name, which no dialect takes empty.

@@ -11,7 +11,7 @@ use super::request_wire::{
 use super::wire::GuardContent;
 use crate::Error;
 use crate::hub::{self, Content, Effort, OutputFormat, Part, Role, Text, Thinking, Turn};
-use crate::json::{Str, is_object};
+use crate::json::{self, Str, is_object, non_empty};
 
 /// Decodes the body of `POST /model/{modelId}/converse` and `…/converse-stream`. Model and streaming are in the path:
 /// `model` is empty, `stream` unset.
@@ -196,7 +196,13 @@ fn tools(list: Vec<&RawValue>) -> Result<Vec<hub::Tool<'_>>, Error> {
                 tools.push(hub::Tool::Function {
                     name,
                     description: spec.description.map(|Str(description)| description),
-                    schema: spec.input_schema.and_then(|schema| schema.json).map(Cow::Borrowed),
+                    schema: spec
+                        .input_schema
+                        .and_then(|schema| schema.json)
+                        .map(|schema| {
+                            json::schema(schema, || format!("{}.toolSpec.inputSchema.json", path()))
+                        })
+                        .transpose()?,
                     strict: spec.strict,
                     cache: None,
                 });
@@ -285,8 +291,9 @@ fn output_format(config: OutputConfig<'_>) -> Result<Option<OutputFormat<'_>>, E
     let Some(Str(json)) = schema.schema else { return Err(Error::client(path, "is required")) };
     let json = RawValue::from_string(json.into_owned())
         .map_err(|error| Error::client(path, format!("is not valid JSON: {error}")))?;
+    json::schema(&json, || path.to_owned())?;
     Ok(Some(OutputFormat::JsonSchema {
-        name: schema.name.map(|Str(name)| name),
+        name: non_empty(schema.name),
         description: schema.description.map(|Str(description)| description),
         schema: Cow::Owned(json),
         strict: None,

@@ -43,8 +43,8 @@ struct Content<'a> {
     content: Option<Vec<&'a RawValue>>,
 }
 
-/// Decodes an answer. Blocks the hub has no word for are kept verbatim; `metrics` and `trace` are left out, but for the
-/// model a prompt router chose.
+/// Decodes an answer. Blocks the hub has no word for are kept verbatim; left out are empty texts with their
+/// citations, `metrics` and `trace`, but for the model a prompt router chose.
 ///
 /// # Errors
 /// [`Error::UpstreamSent`]; its message repeats nothing of the body.
@@ -58,6 +58,9 @@ pub fn decode_response(body: &[u8]) -> Result<Response<'_>, Error> {
     let mut content = Vec::with_capacity(blocks.len());
     for (i, json) in blocks.into_iter().enumerate() {
         match piece(json) {
+            // A client that sends an empty text back has its request refused.
+            Ok(Piece::Parts(parts)) if matches!(parts.first(), Some(Part::Text(text)) if text.is_empty()) => {
+            }
             Ok(Piece::Parts(parts)) => content.extend(parts),
             Ok(Piece::Cache(_)) => {}
             Err(_) => {

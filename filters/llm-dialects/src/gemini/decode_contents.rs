@@ -12,6 +12,7 @@ use crate::Error;
 use crate::hub::{self, Arguments, Content, Part, Role, ToolCall, ToolResult, Turn};
 use crate::json::{Str, non_empty};
 use crate::media_type::is_media_type;
+use crate::openai_chat::data_url::is_data;
 
 /// The turns, adjacent contents of one role as one turn.
 ///
@@ -133,7 +134,7 @@ fn push<'a>(
         let data = required(blob.data, || at.field("inlineData.data"))?;
         Some((media::inline_part(media_type, data), "inlineData"))
     } else if let Some(file) = part.file_data {
-        let uri = required(file.file_uri, || at.field("fileData.fileUri"))?;
+        let uri = address(file.file_uri, || at.field("fileData.fileUri"))?;
         let media_type = file.mime_type.as_ref().map(|Str(media_type)| media_type.as_ref());
         Some((media::file_part(uri, media_type), "fileData"))
     } else {
@@ -258,7 +259,7 @@ fn tool_result<'a>(
             media::inline_part(media_type(blob.mime_type, path)?, required(blob.data, path)?)
         } else if let Some(file) = part.file_data {
             let media_type = file.mime_type.as_ref().map(|Str(media_type)| media_type.as_ref());
-            media::file_part(required(file.file_uri, path)?, media_type)
+            media::file_part(address(file.file_uri, path)?, media_type)
         } else {
             return Err(Error::client(path(), "must hold `inlineData` or `fileData`"));
         };
@@ -315,6 +316,13 @@ fn media_type<'a>(field: Option<Str<'a>>, path: impl Fn() -> String) -> Result<C
     match required(field, &path)? {
         text if is_media_type(&text) => Ok(text),
         _ => Err(Error::client(path(), "must be a media type, such as `image/png`")),
+    }
+}
+
+fn address<'a>(field: Option<Str<'a>>, path: impl Fn() -> String) -> Result<Cow<'a, str>, Error> {
+    match required(field, &path)? {
+        uri if is_data(&uri) => Err(Error::client(path(), "must not be a `data:` URL: use `inlineData`")),
+        uri => Ok(uri),
     }
 }
 

@@ -138,7 +138,7 @@ fn function<'a>(path: &str, declaration: &'a RawValue) -> Result<Tool<'a>, Error
             return Err(Error::client(format!("{path}.parameters"), message));
         }
         (Some(openapi), None) => Some(converted(openapi, || format!("{path}.parameters"))?),
-        (None, Some(schema)) => Some(Cow::Borrowed(schema)),
+        (None, Some(schema)) => Some(json::schema(schema, || format!("{path}.parametersJsonSchema"))?),
         (None, None) => None,
     };
     let description = non_empty(function.description);
@@ -184,7 +184,7 @@ fn output_format<'a>(config: &GenerationConfig<'a>) -> Result<Option<OutputForma
     let mut media_type = config.response_mime_type.as_ref().map(|Str(name)| name.to_ascii_lowercase());
     let mut schema = match (config.response_schema, config.response_json_schema) {
         (Some(openapi), None) => Some(converted(openapi, || "generationConfig.responseSchema".to_owned())?),
-        (_, Some(schema)) => Some(Cow::Borrowed(schema)),
+        (_, Some(schema)) => Some(json::schema(schema, || "generationConfig.responseJsonSchema".to_owned())?),
         (None, None) => None,
     };
     for (i, format) in config.response_format.iter().flat_map(|formats| &formats.0).enumerate() {
@@ -199,7 +199,10 @@ fn output_format<'a>(config: &GenerationConfig<'a>) -> Result<Option<OutputForma
             if text.mime_type.as_ref().is_some_and(|name| name.is("APPLICATION_JSON")) {
                 media_type = Some("application/json".to_owned());
             }
-            schema = text.schema.map(Cow::Borrowed).or(schema);
+            if let Some(own) = text.schema {
+                let path = || format!("generationConfig.responseFormat[{i}].text.schema");
+                schema = Some(json::schema(own, path)?);
+            }
         }
     }
     match media_type.as_deref() {

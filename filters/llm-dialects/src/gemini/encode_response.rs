@@ -123,8 +123,8 @@ pub(super) fn finish_reason(reason: StopReason, refuses: bool) -> &'static str {
     match reason {
         StopReason::Refusal => "SAFETY",
         StopReason::EndTurn if refuses => "SAFETY",
-        StopReason::EndTurn | StopReason::StopSequence | StopReason::ToolUse => "STOP",
+        // `OTHER` would say that the model failed, if nothing was said before the pause.
+        StopReason::EndTurn | StopReason::StopSequence | StopReason::ToolUse | StopReason::Pause => "STOP",
         StopReason::MaxTokens | StopReason::ContextWindow => "MAX_TOKENS",
-        StopReason::Pause => "OTHER",
     }
 }

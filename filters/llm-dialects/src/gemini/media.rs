@@ -93,7 +93,7 @@ pub(super) fn media_type_of_url(url: &str) -> Option<&'static str> {
 
 /// The format of the hub for an audio type.
 fn audio_format(media_type: &str) -> Cow<'static, str> {
-    let format = media_type.split([';', ' ']).next().unwrap_or(media_type);
+    let format = media_type.split(';').next().unwrap_or(media_type).trim();
     let format = format.split_once('/').map_or(format, |(_, format)| format).to_ascii_lowercase();
     match format.as_str() {
         "wav" | "x-wav" | "wave" | "vnd.wave" => Cow::Borrowed("wav"),

@@ -17,6 +17,7 @@ use crate::Error;
 use crate::hub::{Part, Response, StopReason, ToolCall};
 use crate::json::{Str, is_object, non_empty};
 use crate::media_type::is_media_type;
+use crate::openai_chat::data_url::is_data;
 
 /// An answer, or a chunk of one.
 #[derive(Deserialize)]
@@ -264,7 +265,12 @@ fn push<'a>(
         Some((known.and_then(|(media_type, data)| media::inline_part(media_type, data)), "inlineData"))
     } else if let Some(file) = part.file_data {
         let media_type = file.mime_type.as_ref().map(|Str(media_type)| media_type.as_ref());
-        Some((non_empty(file.file_uri).and_then(|uri| media::file_part(uri, media_type)), "fileData"))
+        Some((
+            non_empty(file.file_uri)
+                .filter(|uri| !is_data(uri))
+                .and_then(|uri| media::file_part(uri, media_type)),
+            "fileData",
+        ))
     } else {
         None
     };

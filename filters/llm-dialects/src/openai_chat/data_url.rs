@@ -9,7 +9,7 @@ use crate::hub::Source;
 use crate::media_type::is_media_type;
 
 /// The source a URL stands for: inline data for `data:`, a reference for any other scheme. `None` when it is empty, or
-/// a `data:` URL without a media type or base64 data.
+/// a `data:` URL without a media type or base64 data, which may not be empty: no provider takes a file of no bytes.
 ///
 /// The data is neither copied nor checked; the text of a `data:` URL is borrowed when the URL is. Parameters of the
 /// media type (`;charset=…`, `;name=…`) are left out.
@@ -17,21 +17,27 @@ pub(crate) fn source(url: Cow<'_, str>) -> Option<Source<'_>> {
     if url.is_empty() {
         return None;
     }
-    let is_data = url.get(..SCHEME.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME));
-    if is_data { base64(url) } else { Some(Source::Url(url)) }
+    if is_data(&url) { base64(url) } else { Some(Source::Url(url)) }
+}
+
+/// Whether a URL holds the data itself. Fields that only take addresses refuse it: behind them it would become an
+/// address in the hub, and inline data again in the dialects of OpenAI.
+pub(crate) fn is_data(url: &str) -> bool {
+    url.get(..SCHEME.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME))
 }
 
 const SCHEME: &str = "data:";
 
 /// Takes a `data:` URL apart.
 fn base64(url: Cow<'_, str>) -> Option<Source<'_>> {
-    let (head, _) = url.split_once(',')?;
+    let (head, data) = url.split_once(',')?;
     let data_at = head.len() + 1;
     let (types, encoding) = head.get(SCHEME.len()..)?.rsplit_once(';')?;
     let media_len = types.find(';').unwrap_or(types.len());
     let media_type = SCHEME.len()..SCHEME.len() + media_len;
     if !encoding.trim().eq_ignore_ascii_case("base64")
         || !url.get(media_type.clone()).is_some_and(is_media_type)
+        || data.is_empty()
     {
         return None;
     }
@@ -96,7 +102,7 @@ mod tests {
             ("data:image/png;base64,AA==", inline("image/png", "AA==")),
             ("DATA:image/png;BASE64,AA==", inline("image/png", "AA==")),
             ("data:image/svg+xml;charset=utf-8;base64,AA==", inline("image/svg+xml", "AA==")),
-            ("data:image/png;base64,", inline("image/png", "")),
+            ("data:image/png;base64,", None),
             ("data:;base64,AA==", None),
             ("data:png;base64,AA==", None),
             ("data:image/png,AA", None),

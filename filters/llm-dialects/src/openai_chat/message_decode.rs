@@ -7,6 +7,7 @@ use super::{call_arguments, data_url};
 use crate::Error;
 use crate::hub::{self, CacheMark, Content, Part, Role, Text, ToolResult, Turn};
 use crate::json::{Str, non_empty};
+use crate::media_type::is_name;
 
 /// The conversation so far.
 #[derive(Debug)]
@@ -208,10 +209,12 @@ fn part<'a>(at: At, index: usize, part: ContentPart<'a>, raw: &mut Raw<'a>) -> R
         }
         "input_audio" => {
             let audio = part.input_audio.ok_or_else(|| missing("input_audio"))?;
-            Ok(Part::Audio {
-                data: required(audio.data, || field("input_audio.data"))?,
-                format: required(audio.format, || field("input_audio.format"))?,
-            })
+            let data = required(audio.data, || field("input_audio.data"))?;
+            let format = required(audio.format, || field("input_audio.format"))?;
+            if !is_name(&format) {
+                return Err(Error::client(field("input_audio.format"), "must be a format, such as `wav`"));
+            }
+            Ok(Part::Audio { data, format })
         }
         "file" => file(part.file.ok_or_else(|| missing("file"))?, field),
         _ => {

@@ -3,8 +3,6 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use super::effort;
 use super::message_decode::Conversation;
 use super::request_wire::{self as wire, RawRequest, Request};
@@ -145,7 +143,10 @@ fn decode_tool<'a>(index: usize, tool: wire::Tool<'a>, raw: &mut Raw<'a>) -> Res
     Ok(Tool::Function {
         name: required(function.name, || at("function.name"))?,
         description: function.description.map(|Str(text)| text),
-        schema: function.parameters.map(|json| object(json, || at("function.parameters"))).transpose()?,
+        schema: function
+            .parameters
+            .map(|schema| json::schema(schema, || at("function.parameters")))
+            .transpose()?,
         strict: function.strict,
         cache,
     })
@@ -211,9 +212,9 @@ fn output_format(format: wire::ResponseFormat<'_>) -> Result<Option<OutputFormat
                 return Err(Error::client("response_format.json_schema.schema", "is required"));
             };
             Ok(Some(OutputFormat::JsonSchema {
-                name: schema.name.map(|Str(name)| name),
+                name: non_empty(schema.name),
                 description: schema.description.map(|Str(text)| text),
-                schema: object(json, || "response_format.json_schema.schema".to_owned())?,
+                schema: json::schema(json, || "response_format.json_schema.schema".to_owned())?,
                 strict: schema.strict,
             }))
         }
@@ -238,11 +239,4 @@ pub(super) fn required<'a>(
     path: impl FnOnce() -> String,
 ) -> Result<Cow<'a, str>, Error> {
     non_empty(text).ok_or_else(|| Error::client(path(), "is required and must not be empty"))
-}
-
-fn object(json: &RawValue, path: impl FnOnce() -> String) -> Result<RawJson<'_>, Error> {
-    if json.get().starts_with('{') {
-        return Ok(Cow::Borrowed(json));
-    }
-    Err(Error::client(path(), "must be a JSON schema object"))
 }

@@ -9,6 +9,7 @@ use super::wire::{At, Item, Piece, TextOrList, object, paragraphs};
 use crate::Error;
 use crate::hub::{CacheMark, Content, Part, Role, Source, Text, ToolCall, ToolResult, Turn};
 use crate::json::{Str, non_empty};
+use crate::media_type::is_name;
 use crate::openai_chat::{call_arguments, data_url};
 
 /// The conversation so far.
@@ -238,6 +239,12 @@ fn part(at: At, piece: Piece<'_>) -> Result<Part<'_>, Error> {
                     }
                 }
             } else if let Some(url) = non_empty(piece.file_url) {
+                if data_url::is_data(&url) {
+                    return Err(Error::client(
+                        at.field("file_url"),
+                        "must not be a `data:` URL: use `file_data`",
+                    ));
+                }
                 Source::Url(url)
             } else if let Some(id) = non_empty(piece.file_id) {
                 Source::File(id)
@@ -252,10 +259,12 @@ fn part(at: At, piece: Piece<'_>) -> Result<Part<'_>, Error> {
         "input_audio" => {
             let audio =
                 piece.input_audio.ok_or_else(|| Error::client(at.field("input_audio"), "is required"))?;
-            Ok(Part::Audio {
-                data: required(audio.data, "input_audio.data")?,
-                format: required(audio.format, "input_audio.format")?,
-            })
+            let data = required(audio.data, "input_audio.data")?;
+            let format = required(audio.format, "input_audio.format")?;
+            if !is_name(&format) {
+                return Err(Error::client(at.field("input_audio.format"), "must be a format, such as `wav`"));
+            }
+            Ok(Part::Audio { data, format })
         }
         kind => Err(Error::unsupported(
             at.field("type"),

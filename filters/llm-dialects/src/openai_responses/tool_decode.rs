@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::wire::{list, object};
 use crate::Error;
 use crate::hub::{Tool, ToolChoice};
-use crate::json::{Str, non_empty};
+use crate::json::{self, Str, non_empty};
 
 /// The hub's kind of a custom tool. Its type is `custom`, like that of the same thing in chat completions, which write
 /// it differently: under another name it is refused there instead of being sent in the wrong shape.
@@ -54,13 +54,13 @@ fn tool(index: usize, json: &RawValue) -> Result<Tool<'_>, Error> {
                     "is required: in this API name, description and parameters stand in the tool itself",
                 ));
             };
-            if tool.parameters.is_some_and(|schema| !schema.get().starts_with('{')) {
-                return Err(Error::client(at("parameters"), "must be a JSON schema object"));
-            }
             Ok(Tool::Function {
                 name,
                 description: non_empty(tool.description),
-                schema: tool.parameters.map(Cow::Borrowed),
+                schema: tool
+                    .parameters
+                    .map(|schema| json::schema(schema, || at("parameters")))
+                    .transpose()?,
                 strict: tool.strict,
                 cache: None,
             })

@@ -14,12 +14,15 @@ mod errors;
 mod features;
 mod goldens;
 mod media;
+mod odd_answers;
 mod odd_requests;
+mod odd_values;
 mod pipe;
 mod properties;
 mod readers;
 #[path = "../goldens/mod.rs"]
 mod recorded;
+mod refused_values;
 #[path = "../openai_responses/grammar.rs"]
 mod responses_grammar;
 mod streams;

@@ -9,17 +9,33 @@ use crate::recorded::{NOW, frames};
 
 /// A stream of `from` as a client of `to` gets it, fed in these chunks.
 pub(crate) fn stream<'a>(from: Dialect, to: Dialect, chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut encoder = to.stream_encoder(NOW, true);
+    let [told] = told(from, [to], chunks);
+    told
+}
+
+/// A stream of `from` as clients of every dialect get it.
+pub(crate) fn streams(from: Dialect, body: &[u8]) -> impl Iterator<Item = (Dialect, Vec<u8>)> {
+    Dialect::ALL.into_iter().zip(told(from, Dialect::ALL, [body]))
+}
+
+fn told<'a, const N: usize>(
+    from: Dialect,
+    to: [Dialect; N],
+    chunks: impl IntoIterator<Item = &'a [u8]>,
+) -> [Vec<u8>; N] {
+    let mut clients = to.map(|to| (to.stream_encoder(NOW, true), Vec::new()));
+    let mut tell = |event: &StreamEvent<'_>| {
+        clients.iter_mut().for_each(|(encoder, out)| encoder.event(event, out));
+    };
     events(from, chunks, &mut |event| match event {
         // Bedrock does not name the model that answers, so the gateway does.
         StreamEvent::Start { id, model, created } if model.is_empty() => {
             let (id, model) = (id.clone(), model_of(from).into());
-            encoder.event(&StreamEvent::Start { id, model, created: *created }, &mut out);
+            tell(&StreamEvent::Start { id, model, created: *created });
         }
-        event => encoder.event(event, &mut out),
+        event => tell(event),
     });
-    out
+    clients.map(|(_, out)| out)
 }
 
 /// The events of a stream of `from`, up to the one that ends it.

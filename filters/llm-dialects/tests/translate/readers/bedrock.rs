@@ -121,9 +121,10 @@ const STOP_REASONS: [&str; 7] = [
 
 fn usage(usage: &Value) -> Result<(u64, u64), String> {
     let count = |name: &str| number(&usage[name]);
-    let input = count("inputTokens") + count("cacheReadInputTokens") + count("cacheWriteInputTokens");
+    let cached = count("cacheReadInputTokens").saturating_add(count("cacheWriteInputTokens"));
+    let input = count("inputTokens").saturating_add(cached);
     let output = count("outputTokens");
-    ensure(usage["totalTokens"] == input + output, "usage that does not add up", usage)?;
+    ensure(usage["totalTokens"] == input.saturating_add(output), "usage that does not add up", usage)?;
     Ok((input, output))
 }
 

@@ -87,9 +87,15 @@ fn add(body: &Value, said: &mut Said) -> Checked {
         said.stop = text(reason).to_owned();
     }
     if let Some(usage) = body.get("usageMetadata") {
-        let output = number(&usage["candidatesTokenCount"]) + number(&usage["thoughtsTokenCount"]);
-        let input = number(&usage["promptTokenCount"]) + number(&usage["toolUsePromptTokenCount"]);
-        ensure(usage["totalTokenCount"] == input + output, "usage that does not add up", usage)?;
+        let output =
+            number(&usage["candidatesTokenCount"]).saturating_add(number(&usage["thoughtsTokenCount"]));
+        let input =
+            number(&usage["promptTokenCount"]).saturating_add(number(&usage["toolUsePromptTokenCount"]));
+        ensure(
+            usage["totalTokenCount"] == input.saturating_add(output),
+            "usage that does not add up",
+            usage,
+        )?;
         said.usage = Some((input, output));
     }
     Ok(())

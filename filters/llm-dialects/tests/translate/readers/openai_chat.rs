@@ -77,7 +77,7 @@ const FINISH_REASONS: [&str; 4] = ["stop", "length", "tool_calls", "content_filt
 /// Input and output tokens.
 fn usage(usage: &Value) -> Result<(u64, u64), String> {
     let count = |name: &str| usage[name].as_u64();
-    let sum = count("prompt_tokens").zip(count("completion_tokens")).map(|(a, b)| a + b);
+    let sum = count("prompt_tokens").zip(count("completion_tokens")).map(|(a, b)| a.saturating_add(b));
     ensure(sum.is_some() && sum == count("total_tokens"), "usage that does not add up", usage)?;
     Ok((number(&usage["prompt_tokens"]), number(&usage["completion_tokens"])))
 }

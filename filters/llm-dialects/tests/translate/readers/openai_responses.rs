@@ -132,7 +132,7 @@ pub(super) fn response(body: &Value) -> Result<Said, String> {
     let usage = &body["usage"];
     if !usage.is_null() {
         let (input, output) = (number(&usage["input_tokens"]), number(&usage["output_tokens"]));
-        ensure(usage["total_tokens"] == input + output, "usage that does not add up", usage)?;
+        ensure(usage["total_tokens"] == input.saturating_add(output), "usage that does not add up", usage)?;
         let details = usage["input_tokens_details"]["cached_tokens"].is_u64()
             && usage["output_tokens_details"]["reasoning_tokens"].is_u64();
         ensure(details, "usage without details", usage)?;
