@@ -9,7 +9,7 @@ use crate::detector::Detector;
 use crate::error::Error;
 use crate::json::{Reader, Token, escape};
 use crate::segment::{Origin, Segment};
-use crate::stage::{self, GuardStage, Refusal, Restorer, Stage};
+use crate::stage::{self, GuardStage, Refusal, Restorer, Sight, Stage};
 use crate::vault::Vault;
 
 /// One guard. Cloning shares the detector.
@@ -110,13 +110,27 @@ impl Guards {
     /// Begins a text.
     #[must_use]
     pub fn start(&self, form: Form) -> Chain {
-        let stages = self
-            .guards
-            .iter()
-            .enumerate()
-            .map(|(index, guard)| Stage::Guard(Box::new(GuardStage::new(guard.clone(), index))));
+        self.start_with(form, &[Sight::Whole])
+    }
+
+    /// Begins a text that consists of blocks, which [`Chain::next_block`] tells apart. What stands in one of them is
+    /// found whatever stands in the next, and what begins in one and ends in another is found, too. JSON has no blocks.
+    #[must_use]
+    pub fn start_in_blocks(&self, form: Form) -> Chain {
+        match form {
+            Form::Text => self.start_with(form, &[Sight::Block, Sight::Whole]),
+            Form::Json => self.start(form),
+        }
+    }
+
+    fn start_with(&self, form: Form, sights: &[Sight]) -> Chain {
+        let stages = sights.iter().flat_map(|sight| {
+            let guards = self.guards.iter().enumerate();
+            guards.map(|(index, guard)| Stage::Guard(Box::new(GuardStage::new(guard.clone(), index, *sight))))
+        });
         Chain {
             flow: Flow { stages: stages.collect(), segments: Vec::new(), writing: Writing::Plain },
+            guards: self.guards.iter().map(|guard| guard.shadow).collect(),
             reader: match form {
                 Form::Text => None,
                 Form::Json => Some(Reader::default()),
@@ -151,6 +165,8 @@ impl Vault {
 /// One text on its way through guards.
 pub struct Chain {
     flow: Flow,
+    /// Of each guard: whether it only looks.
+    guards: Vec<bool>,
     reader: Option<Reader>,
     rejected: Option<Rejected>,
 }
@@ -194,6 +210,20 @@ impl Chain {
         self.note(result)
     }
 
+    /// Ends a block: what follows is the next one of the same text.
+    ///
+    /// # Errors
+    /// As [`Chain::push`].
+    pub fn next_block(&mut self, vault: &mut Vault, out: &mut Vec<Piece>) -> Result<(), Rejected> {
+        if let Some(rejected) = self.rejected {
+            return Err(rejected);
+        }
+        let flow = &mut self.flow;
+        let result = stage::end_block(&mut flow.stages, vault, &mut flow.segments);
+        flow.write(out);
+        self.note(result)
+    }
+
     /// Ends the text: what is held is decided and put behind `out`.
     ///
     /// # Errors
@@ -224,11 +254,17 @@ impl Chain {
     /// Matches per guard so far: masked, or in the shadow. Of a guard that rejects, the first.
     #[must_use]
     pub fn tally(&self) -> Vec<u64> {
-        let guards = self.flow.stages.iter().filter_map(|stage| match stage {
-            Stage::Guard(stage) => Some(stage.matches),
-            Stage::Restorer(_) => None,
-        });
-        guards.collect()
+        let mut tally = vec![0; self.guards.len()];
+        for stage in &self.flow.stages {
+            if let Stage::Guard(stage) = stage
+                && let (Some(matches), Some(shadow)) =
+                    (tally.get_mut(stage.index), self.guards.get(stage.index))
+            {
+                // What is not masked in its block is found in the whole once more.
+                *matches = if *shadow { stage.matches.max(*matches) } else { *matches + stage.matches };
+            }
+        }
+        tally
     }
 
     fn note(&mut self, result: Result<(), Refusal>) -> Result<(), Rejected> {
@@ -286,7 +322,7 @@ impl Flow {
         for segment in self.segments.drain(..) {
             match (self.writing, segment.origin) {
                 (Writing::Quoted, Origin::Escaped(raw)) => Piece::add(out, &raw, segment.tag),
-                (Writing::Quoted, Origin::Replacement) => {
+                (Writing::Quoted, Origin::Replacement(_)) => {
                     let mut escaped = String::new();
                     escape(&segment.text, &mut escaped);
                     Piece::add(out, &escaped, segment.tag);
@@ -331,7 +367,7 @@ impl Flow {
             Piece::add(&mut behind, piece.text.get(digits.len()..).unwrap_or_default(), piece.tag);
         }
         stage::end(&mut self.stages, vault, &mut self.segments)?;
-        let replaced = self.segments.iter().any(|segment| segment.origin == Origin::Replacement);
+        let replaced = self.segments.iter().any(|segment| matches!(segment.origin, Origin::Replacement(_)));
         let tags = |pieces: &[Piece]| (pieces.first().map(|piece| piece.tag), pieces.last().map(|p| p.tag));
         if let (true, (Some(first), _)) = (replaced, tags(pieces)) {
             let last = self.segments.last().map_or(first, |segment| segment.tag);

@@ -294,7 +294,8 @@ impl Reader {
                 tell(Token::Open(tag))?;
                 return Ok(1);
             }
-            '{' | '[' if value && self.open.len() < DEEPEST => {
+            // Behind a complete value stands another one in what some models write: `{}{"city":"Rome"}`.
+            '{' | '[' if (value || self.expect == Expect::Nothing) && self.open.len() < DEEPEST => {
                 self.open.push(c == '{');
                 self.expect = if c == '{' { Expect::KeyOrEnd } else { Expect::ValueOrEnd };
             }

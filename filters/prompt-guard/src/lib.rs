@@ -37,6 +37,9 @@
 //! look-around may ask for. A pattern without a bound (`a.*b`) is held for the window: of a match that is longer, only
 //! the last `window_bytes` are found and masked, in streams and in whole texts alike.
 //!
+//! A text in blocks ([`Guards::start_in_blocks`]) is held twice as long at most: each block is looked at alone, and what
+//! that leaves as one text.
+//!
 //! # Promises
 //!
 //! * What comes out does not depend on how a text was cut into pieces, nor does a rejection and which guard it is of.

@@ -17,8 +17,8 @@ pub(crate) enum Origin {
     Input,
     /// It is one character that is written so in the input's JSON.
     Escaped(Box<str>),
-    /// It was put in.
-    Replacement,
+    /// It was put in by the guard of this index; by the restorer: by none.
+    Replacement(Option<usize>),
 }
 
 /// Of which segments text that is held consists.

@@ -38,20 +38,41 @@ pub(crate) fn feed(
 pub(crate) fn end(stages: &mut [Stage], vault: &mut Vault, out: &mut Vec<Segment>) -> Result<(), Refusal> {
     let Some((stage, rest)) = stages.split_first_mut() else { return Ok(()) };
     match stage {
-        Stage::Guard(stage) => {
-            stage.drain(true, rest, vault, out)?;
-            stage.scanner.restart();
-            stage.runs.clear();
-        }
+        Stage::Guard(stage) => stage.end(rest, vault, out)?,
         Stage::Restorer(stage) => stage.end(rest, vault, out)?,
     }
     end(rest, vault, out)
 }
 
+/// Ends the block in the stages that look at each block alone, the first before the second.
+pub(crate) fn end_block(
+    stages: &mut [Stage],
+    vault: &mut Vault,
+    out: &mut Vec<Segment>,
+) -> Result<(), Refusal> {
+    let Some((stage, rest)) = stages.split_first_mut() else { return Ok(()) };
+    if let Stage::Guard(stage) = stage
+        && stage.sight == Sight::Block
+    {
+        stage.end(rest, vault, out)?;
+    }
+    end_block(rest, vault, out)
+}
+
+/// What a guard takes for one text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// All of it.
+    Whole,
+    /// Each of its blocks.
+    Block,
+}
+
 /// A guard.
 pub(crate) struct GuardStage {
     guard: Guard,
-    index: usize,
+    pub index: usize,
+    sight: Sight,
     scanner: Scanner,
     runs: Runs,
     /// Matches found.
@@ -59,9 +80,16 @@ pub(crate) struct GuardStage {
 }
 
 impl GuardStage {
-    pub fn new(guard: Guard, index: usize) -> Self {
+    pub fn new(guard: Guard, index: usize, sight: Sight) -> Self {
         let scanner = Scanner::new(guard.detector.clone());
-        Self { guard, index, scanner, runs: Runs::default(), matches: 0 }
+        Self { guard, index, sight, scanner, runs: Runs::default(), matches: 0 }
+    }
+
+    fn end(&mut self, rest: &mut [Stage], vault: &mut Vault, out: &mut Vec<Segment>) -> Result<(), Refusal> {
+        self.drain(true, rest, vault, out)?;
+        self.scanner.restart();
+        self.runs.clear();
+        Ok(())
     }
 
     /// The tag of the first byte that is held.
@@ -76,6 +104,11 @@ impl GuardStage {
         vault: &mut Vault,
         out: &mut Vec<Segment>,
     ) -> Result<(), Refusal> {
+        if segment.origin == Origin::Replacement(Some(self.index)) {
+            // Its own, of a block: not to be masked again.
+            self.end(rest, vault, out)?;
+            return feed(rest, segment, vault, out);
+        }
         self.scanner.push(&segment.text);
         if self.guard.shadow {
             feed(rest, segment, vault, out)?;
@@ -122,7 +155,8 @@ impl GuardStage {
                     let mut first = None;
                     self.runs.take(range.end, |_, tag, _| first = first.or(Some(tag)));
                     let tag = first.unwrap_or_default();
-                    feed(rest, Segment { text, tag, origin: Origin::Replacement }, vault, out)?;
+                    let origin = Origin::Replacement(Some(self.index));
+                    feed(rest, Segment { text, tag, origin }, vault, out)?;
                 }
             }
         }
@@ -224,7 +258,7 @@ impl Restorer {
         let value = vault.value(&text).map(str::to_owned);
         match (value, held.first()) {
             (Some(text), Some(first)) => {
-                let segment = Segment { text, tag: first.tag, origin: Origin::Replacement };
+                let segment = Segment { text, tag: first.tag, origin: Origin::Replacement(None) };
                 feed(rest, segment, vault, out)
             }
             _ => held.into_iter().try_for_each(|held| feed(rest, held, vault, out)),

@@ -71,13 +71,23 @@ impl<'a> View<'a> {
     }
 }
 
-/// Whether a character belongs to a word, as for `\b` in regular expressions.
+/// Whether a character belongs to a word that spaces set apart.
 pub(crate) fn is_word(c: char) -> bool {
     if c.is_ascii() {
         c.is_ascii_alphanumeric() || c == '_'
     } else {
-        regex_syntax::try_is_word_character(c).unwrap_or_else(|_| c.is_alphanumeric())
+        !runs_on(c) && regex_syntax::try_is_word_character(c).unwrap_or_else(|_| c.is_alphanumeric())
     }
+}
+
+/// Whether a character is of a script that sets no spaces between words, or hangs particles on them, so that what is
+/// looked for may stand right beside it: `号码123-45-6789是`. Thai, Lao, Burmese, Khmer, Hangul, and what Chinese and
+/// Japanese are written in.
+pub(crate) fn runs_on(c: char) -> bool {
+    matches!(c,
+        '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1100}'..='\u{11ff}' | '\u{1780}'..='\u{17ff}'
+        | '\u{2e80}'..='\u{9fff}' | '\u{a960}'..='\u{a97f}' | '\u{ac00}'..='\u{d7ff}' | '\u{f900}'..='\u{faff}'
+        | '\u{ff66}'..='\u{ffdc}' | '\u{20000}'..='\u{3ffff}')
 }
 
 /// Whether a text holds one of some words of lower-case ASCII, in any case.

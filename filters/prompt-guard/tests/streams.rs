@@ -195,6 +195,39 @@ proptest! {
     }
 
     #[test]
+    fn blocks_are_masked_alone_and_together_however_they_are_cut(
+        checks in checks(),
+        blocks in prop::collection::vec(text(), 1..4),
+        lengths in prop::collection::vec(1_usize..7, 1..5),
+    ) {
+        let guards = compile(&checks);
+        let pass = |cuts: Vec<Vec<String>>| {
+            let (mut chain, mut vault, mut out, mut at) = (guards.start_in_blocks(Form::Text), Vault::new(), Vec::new(), 0);
+            for (index, block) in cuts.iter().enumerate() {
+                if index > 0 {
+                    chain.next_block(&mut vault, &mut out).unwrap();
+                }
+                for piece in block {
+                    chain.push(piece, at, &mut vault, &mut out).unwrap();
+                    at += piece.len() as u64;
+                }
+            }
+            chain.finish(&mut vault, &mut out).unwrap();
+            assert_eq!(chain.held_since(), None);
+            check_tags(&out);
+            (joined(&out), chain.tally())
+        };
+        let whole = pass(blocks.iter().map(|block| vec![block.clone()]).collect());
+        prop_assert_eq!(&pass(blocks.iter().map(|block| cut(block, &lengths)).collect()), &whole);
+        // One guard finds at least what it finds in each block.
+        if let [(_, shadow)] = checks.as_slice() {
+            let alone = |block: &String| guards.apply(block, Form::Text, &mut Vault::new()).unwrap().tally[0];
+            let sum: u64 = blocks.iter().map(alone).sum();
+            prop_assert!(whole.1[0] >= sum || *shadow, "{whole:?} of {sum}");
+        }
+    }
+
+    #[test]
     fn no_more_is_held_than_the_longest_match(
         check in check(),
         text in text(),

@@ -106,6 +106,17 @@ impl<'a> Collector<'a> {
         }
     }
 
+    /// Whether some text of this value has been taken.
+    pub(crate) fn reads(&self, value: Value<'_, '_>) -> bool {
+        let Span { start, end } = value.span();
+        self.places.iter().any(|place| start <= place.span.start && place.span.end <= end)
+    }
+
+    /// The number of the message behind those that texts have been taken of.
+    pub(crate) fn messages(&self) -> u32 {
+        self.slots.iter().map(|slot| slot.message.saturating_add(1)).max().unwrap_or(0)
+    }
+
     /// A container whose children can go.
     pub(crate) fn container(
         &mut self,

@@ -5,6 +5,7 @@ mod bedrock_stream;
 mod chat;
 mod chat_stream;
 mod detect;
+mod foreign;
 mod gemini;
 mod messages;
 mod messages_stream;
@@ -98,6 +99,11 @@ pub(crate) fn request<'a>(
     found: &mut Collector<'a>,
 ) -> Result<(), Fault> {
     let root = root.object()?;
+    of_endpoint(endpoint, root, found)?;
+    foreign::request(root, found)
+}
+
+fn of_endpoint<'a>(endpoint: Endpoint, root: Value<'_, 'a>, found: &mut Collector<'a>) -> Result<(), Fault> {
     match endpoint {
         Endpoint::OpenaiChat => chat::request(root, found),
         Endpoint::OpenaiResponses => responses::request(root, found),
@@ -116,7 +122,7 @@ pub(crate) fn request<'a>(
         Endpoint::OpenaiImages => other_endpoints::images(root, found),
         Endpoint::OpenaiAudio => other_endpoints::speech(root, found),
         Endpoint::Detect => match detect::request(root) {
-            Some(endpoint) => request(endpoint, root, found),
+            Some(endpoint) => of_endpoint(endpoint, root, found),
             None => Err(root.opaque(detect::UNKNOWN)),
         },
         _ => Ok(()),

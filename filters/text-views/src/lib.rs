@@ -23,7 +23,8 @@
 //! Events are read in order with one [`EventReader`], and joining the texts of a [`Thread`], without the slots that are
 //! snapshots, gives what the whole answer would have in that thread. So what is looked for is found in a stream exactly
 //! where it is found in the whole. All text of a choice is one thread, and so is all its reasoning, as clients join
-//! both: content blocks do not end them, the end of the message does. [`Views::ends`] says so with the event that
+//! both: content blocks do not end them, the end of the message does. A choice that says it is over ends with the first
+//! event that is not about it: some providers say so with every piece. [`Views::ends`] says so with the event that
 //! brings it: text that is held back must leave before that event. An event whose text becomes empty keeps its shape.
 //!
 //! # What is looked at
@@ -41,6 +42,7 @@
 //! | images, audio | prompts, speech to make, transcripts |
 //! | detected | what the names of the fields say it is |
 //!
+//! In requests also what stands under a name that another API has for what is said (`dialects/foreign.rs`).
 //! A block of unknown kind is searched for strings under the names that such fields have everywhere; see
 //! `dialects/unknown.rs` for the list. No slots are: names, ids, URLs, Base64 data, signatures and encrypted reasoning;
 //! what a developer declares instead of saying it (tools, schemas, settings, metadata); error messages; the request that

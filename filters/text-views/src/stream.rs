@@ -58,6 +58,7 @@ impl EventReader {
             Holds::Unreadable(reason) => return Err(Error::opaque(reason)),
         }
         state.ending.clear();
+        state.about.clear();
         state.blocks.repeats = false;
         let views = Views::read(data, |root, found| {
             found.passages = std::mem::take(&mut state.passages);
@@ -91,6 +92,10 @@ pub(crate) struct State {
     open: BTreeSet<Thread>,
     /// Of the event at hand.
     ending: Vec<Ending>,
+    /// Messages that have said that they are over.
+    over: BTreeSet<u32>,
+    /// Messages the event at hand is about, and whether it says that they are over.
+    about: BTreeMap<u32, bool>,
     calls: Vec<Call>,
     pub(crate) blocks: Blocks,
     /// Of each candidate of Gemini.
@@ -103,8 +108,6 @@ pub(crate) struct State {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ending {
     Everything,
-    /// All texts of a choice or candidate.
-    Message(u32),
     /// The texts of one block that are not joined with those of others.
     Block(u32),
     One(Thread),
@@ -123,14 +126,21 @@ impl State {
     /// The open threads that end with the event at hand; they are no longer open.
     fn finish(&mut self) -> Vec<Thread> {
         let mut ends = Vec::new();
+        let about = std::mem::take(&mut self.about);
+        for message in std::mem::take(&mut self.over) {
+            if !about.contains_key(&message) {
+                let first = Thread { message, kind: ThreadKind::FIRST, part: 0 };
+                ends.extend(self.open.range(first..).take_while(|thread| thread.message == message));
+            }
+        }
+        ends.iter().for_each(|ended| {
+            self.open.remove(ended);
+        });
+        self.over.extend(about.into_iter().filter(|(_, over)| *over).map(|(message, _)| message));
         for ending in std::mem::take(&mut self.ending) {
             let from = ends.len();
             match ending {
                 Ending::Everything => ends.extend(&self.open),
-                Ending::Message(message) => {
-                    let first = Thread { message, kind: ThreadKind::FIRST, part: 0 };
-                    ends.extend(self.open.range(first..).take_while(|thread| thread.message == message));
-                }
                 Ending::Block(part) => {
                     ends.extend(
                         self.open.iter().filter(|thread| !thread.kind.is_joined() && thread.part == part),
@@ -147,6 +157,12 @@ impl State {
 
     pub(crate) fn end(&mut self, ending: Ending) {
         self.ending.push(ending);
+    }
+
+    /// The event is about a choice or candidate, and may say that it is over. Some providers say so with every piece of
+    /// a text, so it ends with the first event that is not about it, or with the stream.
+    pub(crate) fn about(&mut self, message: u32, over: bool) {
+        self.about.insert(message, over);
     }
 
     /// Which call of a choice a delta belongs to: providers leave out the index, the id after the first delta, or give

@@ -138,7 +138,7 @@ pub struct Keywords {
     pub inside_words: bool,
 }
 
-/// How long a text may be: all text of the scope together.
+/// How long a text may be: all text of the scope together, in answers that of each choice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LengthCheck {

@@ -6,7 +6,7 @@ use llm_dialects::dialect::Framing;
 use serde_json::value::RawValue;
 use text_views::{ChangedReasoning, EventReader, Views};
 
-use super::texts::Texts;
+use super::texts::{Parts, Texts};
 
 /// What a body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +50,10 @@ impl From<framing::Error> for Unreadable {
 /// Reads the texts of a body.
 pub(super) fn read(endpoint: Endpoint, kind: Kind, body: &[u8]) -> Result<Texts, Unreadable> {
     let mut texts = Texts::default();
+    let parts = Parts::of_answer(endpoint);
     match kind {
-        Kind::Request => texts.add(Views::of_request(endpoint, body)?.slots()),
-        Kind::Answer => texts.add(Views::of_answer(endpoint, body)?.slots()),
+        Kind::Request => texts.add(Views::of_request(endpoint, body)?.slots(), Parts::Slots),
+        Kind::Answer => texts.add(Views::of_answer(endpoint, body)?.slots(), parts),
         Kind::Plain => {
             let text = std::str::from_utf8(body).map_err(|_| Unreadable::Opaque)?;
             texts.add_plain(text);
@@ -61,7 +62,7 @@ pub(super) fn read(endpoint: Endpoint, kind: Kind, body: &[u8]) -> Result<Texts,
             let mut reader = EventReader::new(endpoint);
             each_event(kind, body, |event| {
                 if let Some((name, data)) = event.content() {
-                    texts.add(reader.views(name, data)?.slots());
+                    texts.add(reader.views(name, data)?.slots(), parts);
                 }
                 Ok(())
             })?;
@@ -70,12 +71,15 @@ pub(super) fn read(endpoint: Endpoint, kind: Kind, body: &[u8]) -> Result<Texts,
     Ok(texts)
 }
 
-/// The body with these texts, which [`read`] gave and guards have changed since.
+/// The body with these texts, which [`read`] gave and guards have changed since. `acts`: some guard may have changed
+/// them, so what repeats or quotes them is taken out. It is not looked at, so it goes whether or not they have
+/// changed, as in streams.
 pub(super) fn write(
     endpoint: Endpoint,
     kind: Kind,
     body: &[u8],
     texts: &Texts,
+    acts: bool,
 ) -> Result<Vec<u8>, Unreadable> {
     let mut next = 0;
     // Of a stream; a whole body marks its own signatures.
@@ -88,8 +92,7 @@ pub(super) fn write(
             next += 1;
         }
         views.mark_signatures(&mut changed);
-        // What an event repeats may be of a text that was replaced in another.
-        if views.changed() || texts.changed() {
+        if acts {
             views.drop_echoes();
         }
         Ok(views.into_bytes())

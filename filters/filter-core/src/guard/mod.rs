@@ -14,7 +14,7 @@ mod verdict;
 
 use std::sync::Arc;
 
-use filter_config::{Endpoint, OnFailure, Scope};
+use filter_config::{Endpoint, OnFailure};
 use guard_services::{Asked, Verdict};
 use llm_dialects::Error;
 use prompt_guard::Vault;
@@ -27,6 +27,7 @@ use self::reject::DETAILS;
 use self::reject::Refusal;
 use self::texts::Texts;
 use self::verdict::{Found, Outcome, Verdicts};
+use crate::endpoints::percent_decode;
 use crate::error_form::ErrorForm;
 use crate::handoff::{Handoff, too_large};
 use crate::phases::Phases;
@@ -254,7 +255,9 @@ impl GuardExchange {
         }
         let path = host.header(HeaderMap::Request, ":path")?;
         let (bare, query) = path.split_once('?').unwrap_or((&path, ""));
-        let found = self.plan.endpoints.find(bare)?;
+        // A server may undo escapes before it looks at a path.
+        let found =
+            self.plan.endpoints.find(bare).or_else(|| self.plan.endpoints.find(&percent_decode(bare)))?;
         let method = host.header(HeaderMap::Request, ":method")?;
         let realtime = found.endpoint == Endpoint::OpenaiRealtime;
         if method != "POST" && !realtime {
@@ -310,17 +313,11 @@ impl GuardExchange {
                 Err(_) => (Outcome::Reject, 1),
             },
             Compiled::Length(limits) => {
-                let text = texts.joined(&rule.scope);
-                let within = |limits: filter_config::LengthLimits, length: usize| {
-                    let length = length as u64;
-                    limits.min.is_none_or(|min| length >= min) && limits.max.is_none_or(|max| length <= max)
-                };
-                let fits = within(limits.characters, text.chars().count())
-                    && within(limits.words, text.split_whitespace().count());
+                let fits = plan::fits_length(limits, texts, &rule.scope, direction);
                 (if fits { Outcome::Pass } else { Outcome::Reject }, 0)
             }
             Compiled::Schema(schema) => {
-                let fits = schema.check(&texts.joined(&[Scope::Messages])).is_ok();
+                let fits = plan::fits_schema(schema, texts);
                 (if fits { Outcome::Pass } else { Outcome::Reject }, 0)
             }
             Compiled::Service(_) => return None,
@@ -335,11 +332,11 @@ impl GuardExchange {
         if direction == Direction::Response && self.plan.restores && !self.vault.is_empty() {
             work.texts.restore(&mut self.vault);
         }
-        let map = match direction {
-            Direction::Request => HeaderMap::Request,
-            Direction::Response => HeaderMap::Response,
+        let (map, acts) = match direction {
+            Direction::Request => (HeaderMap::Request, self.plan.changes_requests),
+            Direction::Response => (HeaderMap::Response, self.plan.changes_answers),
         };
-        match document::write(called.endpoint, work.kind, &work.body, &work.texts) {
+        match document::write(called.endpoint, work.kind, &work.body, &work.texts, acts) {
             Ok(body) => {
                 // Also when nothing has changed: an earlier attempt may have announced another length.
                 host.set_header(map, "content-length", &body.len().to_string());

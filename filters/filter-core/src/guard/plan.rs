@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use answer_schema::Schema;
-use filter_config::{Action, Check, Error, Guard, LengthCheck, OnFailure, Rejection, Scope, TextCheck};
+use filter_config::{
+    Action, Check, Error, Guard, LengthCheck, LengthLimits, OnFailure, Rejection, Scope, TextCheck,
+};
 use prompt_guard::{Chain, Form, Guards, Rejected};
 
 use super::service::Service;
 use super::stream::Stopped;
+use super::texts::{Choice, Texts};
 use crate::Direction;
 use crate::endpoints::Endpoints;
 
@@ -21,6 +24,8 @@ pub(crate) struct GuardPlan {
     pub(super) max_response: usize,
     /// What guards of requests have masked is to be put back into answers.
     pub(super) restores: bool,
+    /// Requests may be changed: a guard of them acts.
+    pub(super) changes_requests: bool,
     /// Answers may be changed: a guard of them acts, or something is put back.
     pub(super) changes_answers: bool,
     /// A guard of answers has to see the whole of them.
@@ -59,9 +64,9 @@ pub(super) struct Streamed {
 }
 
 impl Streamed {
-    /// Begins a text.
-    pub(super) fn start(&self, form: Form, restores: bool) -> Chain {
-        let chain = self.guards.start(form);
+    /// Begins a text, of blocks or not.
+    pub(super) fn start(&self, form: Form, blocks: bool, restores: bool) -> Chain {
+        let chain = if blocks { self.guards.start_in_blocks(form) } else { self.guards.start(form) };
         if restores { chain.restoring() } else { chain }
     }
 
@@ -100,6 +105,7 @@ impl GuardPlan {
         let limit = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         Ok(Self {
             endpoints: Endpoints::new(&config.endpoints),
+            changes_requests: request.iter().any(|rule| !rule.shadow),
             changes_answers: restores || response.iter().any(|rule| !rule.shadow),
             whole_answers: response.iter().any(|rule| !matches!(rule.check, Compiled::Text { .. })),
             request,
@@ -129,6 +135,28 @@ impl GuardPlan {
     pub(super) fn streamed(&self, scope: Scope) -> &Streamed {
         self.streamed.get(&scope).unwrap_or(&self.nothing)
     }
+}
+
+/// Whether the text of these parts is as long as it may be: of a request all, of an answer each choice.
+pub(super) fn fits_length(check: &LengthCheck, texts: &Texts, scope: &[Scope], direction: Direction) -> bool {
+    let within = |limits: LengthLimits, length: usize| {
+        let length = length as u64;
+        limits.min.is_none_or(|min| length >= min) && limits.max.is_none_or(|max| length <= max)
+    };
+    let fits = |text: &str| {
+        within(check.characters, text.chars().count()) && within(check.words, text.split_whitespace().count())
+    };
+    match direction {
+        Direction::Request => fits(&texts.joined(scope)),
+        Direction::Response => texts.choices(scope).iter().all(|choice| fits(&choice.text)),
+    }
+}
+
+/// Whether each choice of an answer is what a schema says. One that calls tools and says nothing has not answered yet.
+pub(super) fn fits_schema(schema: &Schema, texts: &Texts) -> bool {
+    let fits =
+        |choice: &Choice| (choice.calls && choice.text.is_empty()) || schema.check(&choice.text).is_ok();
+    texts.choices(&[Scope::Messages]).iter().all(fits)
 }
 
 fn rules(

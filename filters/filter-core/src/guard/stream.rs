@@ -12,11 +12,11 @@ use filter_config::{Endpoint, Scope};
 use framing::{aws_event_stream, sse};
 use llm_dialects::dialect::Framing;
 use prompt_guard::{Chain, Piece, Vault};
-use text_views::{ChangedReasoning, EventReader, Slot, Thread, Views};
+use text_views::{ChangedReasoning, EventReader, Form, Slot, Thread, Views};
 
 use super::document::{Event, Unreadable};
 use super::plan::GuardPlan;
-use super::texts::form;
+use super::texts::{Parts, form, joins};
 
 /// A stream under guard.
 #[derive(Debug)]
@@ -45,6 +45,8 @@ struct Work {
     said: BTreeMap<(Thread, u32), String>,
     /// The dialect has such events.
     repeats: bool,
+    /// The dialect says which content block a text is of.
+    blocks: bool,
     /// Reasoning that has left with another text, for signatures over it.
     changed: ChangedReasoning,
     /// How often each rule has matched in threads that are over.
@@ -58,6 +60,9 @@ struct Work {
 struct Checked {
     chain: Chain,
     scope: Scope,
+    form: Form,
+    /// The content block it is in.
+    block: u32,
 }
 
 /// An event that waits.
@@ -128,7 +133,11 @@ impl GuardedStream {
             settled: BTreeMap::new(),
             next: 0,
             said: BTreeMap::new(),
-            repeats: endpoint == Endpoint::OpenaiResponses,
+            repeats: matches!(
+                endpoint,
+                Endpoint::OpenaiResponses | Endpoint::OpenaiChat | Endpoint::OpenaiAudio | Endpoint::Detect
+            ),
+            blocks: Parts::of_answer(endpoint) == Parts::Blocks,
             changed: ChangedReasoning::default(),
             finished_matches: Vec::new(),
             sent: 0,
@@ -253,12 +262,25 @@ impl Work {
         if slot.snapshot || slot.text.is_empty() {
             return Ok(());
         }
+        if self.chains.get(&slot.thread).is_some_and(|checked| !joins(checked.form, slot.form)) {
+            self.finish(plan, &[slot.thread], vault)?;
+        }
+        let blocks = self.blocks;
         let checked = self.chains.entry(slot.thread).or_insert_with(|| Checked {
-            chain: plan.streamed(slot.scope).start(form(slot.form), plan.restores),
+            chain: plan.streamed(slot.scope).start(form(slot.form), blocks, plan.restores),
             scope: slot.scope,
+            form: slot.form,
+            block: slot.block,
         });
         let mut pieces = Vec::new();
-        let result = checked.chain.push(&slot.text, number, vault, &mut pieces);
+        let mut result = Ok(());
+        if blocks && checked.block != slot.block {
+            checked.block = slot.block;
+            result = checked.chain.next_block(vault, &mut pieces);
+        }
+        if result.is_ok() {
+            result = checked.chain.push(&slot.text, number, vault, &mut pieces);
+        }
         settle(&mut self.settled, pieces);
         result.map_err(|rejected| plan.stopped(checked.scope, &rejected))
     }
@@ -317,7 +339,7 @@ impl Work {
             views.replace(index, &text)?;
         }
         views.mark_signatures(&mut self.changed);
-        if plan.changes_answers && !views.slots().is_empty() {
+        if plan.changes_answers {
             views.drop_echoes();
         }
         Ok(views.into_body())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use filter_config::Scope;
+use filter_config::{Endpoint, Scope};
 use prompt_guard::{Chain, Form, Guards, Piece, Rejected, Vault};
 use text_views::{Role, Slot, Thread, ThreadKind};
 
@@ -20,9 +20,33 @@ struct Text {
     block: u32,
     form: text_views::Form,
     snapshot: bool,
+    /// Which part of its thread it stands in: parts are looked at one by one, too.
+    part: u32,
     text: String,
-    /// What it was.
-    came: String,
+}
+
+/// What the parts of a thread are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parts {
+    /// Every text is one: a model is shown them one by one.
+    Slots,
+    /// Content blocks.
+    Blocks,
+    /// There is only one.
+    None,
+}
+
+impl Parts {
+    /// Of answers, whole and streamed. What Gemini and chats call parts are pieces, cut anywhere.
+    pub(super) fn of_answer(endpoint: Endpoint) -> Self {
+        match endpoint {
+            Endpoint::OpenaiResponses
+            | Endpoint::AnthropicMessages
+            | Endpoint::BedrockConverse
+            | Endpoint::BedrockConverseStream => Self::Blocks,
+            _ => Self::None,
+        }
+    }
 }
 
 /// A message as guard services get it.
@@ -32,10 +56,19 @@ pub(super) struct Message {
     pub(super) content: String,
 }
 
+/// One of the choices of an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) text: String,
+    /// It calls tools.
+    pub(super) calls: bool,
+}
+
 impl Texts {
     /// Adds the texts of the next body or event.
-    pub(super) fn add(&mut self, slots: &[Slot<'_>]) {
-        self.0.extend(slots.iter().map(|slot| Text {
+    pub(super) fn add(&mut self, slots: &[Slot<'_>], parts: Parts) {
+        let before = self.0.len();
+        self.0.extend((before..).zip(slots).map(|(index, slot)| Text {
             scope: slot.scope,
             role: slot.role,
             message: slot.message,
@@ -43,8 +76,12 @@ impl Texts {
             block: slot.block,
             form: slot.form,
             snapshot: slot.snapshot,
+            part: match parts {
+                Parts::Slots => u32::try_from(index).unwrap_or(u32::MAX),
+                Parts::Blocks => slot.block,
+                Parts::None => 0,
+            },
             text: slot.text.clone().into_owned(),
-            came: slot.text.clone().into_owned(),
         }));
     }
 
@@ -58,14 +95,9 @@ impl Texts {
             block: 0,
             form: text_views::Form::Text,
             snapshot: false,
+            part: 0,
             text: text.to_owned(),
-            came: text.to_owned(),
         });
-    }
-
-    /// Whether any of them is another than it was.
-    pub(super) fn changed(&self) -> bool {
-        self.0.iter().any(|text| text.text != text.came)
     }
 
     /// The text at `index`, as it is now.
@@ -80,65 +112,94 @@ impl Texts {
         scope: &[Scope],
         vault: &mut Vault,
     ) -> Result<u64, Rejected> {
-        self.pass_through(scope, vault, |form| guards.start(form))
+        self.pass_through(scope, vault, |form, blocks| {
+            if blocks { guards.start_in_blocks(form) } else { guards.start(form) }
+        })
     }
 
     fn pass_through(
         &mut self,
         scope: &[Scope],
         vault: &mut Vault,
-        start: impl Fn(Form) -> Chain,
+        start: impl Fn(Form, bool) -> Chain,
     ) -> Result<u64, Rejected> {
-        let mut threads: Vec<Thread> = Vec::new();
-        for text in self.0.iter().filter(|text| scope.contains(&text.scope) && !text.snapshot) {
-            if !threads.contains(&text.thread) {
-                threads.push(text.thread);
-            }
-        }
         let mut matches = 0;
-        for thread in threads {
-            matches += self.pass_thread(&start, thread, vault)?;
+        for members in self.runs(scope) {
+            matches += self.pass_run(&start, &members, vault)?;
         }
         self.repeat();
         Ok(matches)
     }
 
+    /// Which texts of these parts guards look at as one: those of a thread, as long as they are written alike. A JSON
+    /// value is complete, so it is looked at alone.
+    fn runs(&self, scope: &[Scope]) -> Vec<Vec<usize>> {
+        let mut runs: Vec<Vec<usize>> = Vec::new();
+        let mut last: BTreeMap<Thread, (usize, text_views::Form)> = BTreeMap::new();
+        // An empty text opens a block in streams; clients look for what is said behind it.
+        for (index, text) in self.seen(scope).filter(|(_, text)| !text.text.is_empty()) {
+            let goes_on = last.get(&text.thread).filter(|(_, form)| joins(*form, text.form));
+            match goes_on.and_then(|(run, _)| runs.get_mut(*run)) {
+                Some(run) => run.push(index),
+                None => {
+                    last.insert(text.thread, (runs.len(), text.form));
+                    runs.push(vec![index]);
+                }
+            }
+        }
+        runs
+    }
+
     /// Notes what looks like a placeholder in any text, so that no value gets it.
     pub(super) fn reserve(&self, vault: &mut Vault) {
-        self.0.iter().for_each(|text| vault.reserve(&text.text));
+        for text in &self.0 {
+            vault.reserve(&text.text);
+            // Some writers of JSON escape angle brackets.
+            if form(text.form) == Form::Json && text.text.contains("\\u003") {
+                let brackets = [("\\u003c", "<"), ("\\u003C", "<"), ("\\u003e", ">"), ("\\u003E", ">")];
+                let plain = |text: String, (escape, bracket): (&str, &str)| text.replace(escape, bracket);
+                vault.reserve(&brackets.into_iter().fold(text.text.clone(), plain));
+            }
+        }
     }
 
     /// Puts back what stands behind placeholders.
     pub(super) fn restore(&mut self, vault: &mut Vault) {
         // Where no guard is, nothing is rejected.
-        let _ = self.pass_through(&Scope::ALL, vault, |form| Guards::default().start(form).restoring());
+        let _ = self.pass_through(&Scope::ALL, vault, |form, _| Guards::default().start(form).restoring());
     }
 
-    fn pass_thread(
+    fn pass_run(
         &mut self,
-        start: impl Fn(Form) -> Chain,
-        thread: Thread,
+        start: impl Fn(Form, bool) -> Chain,
+        members: &[usize],
         vault: &mut Vault,
     ) -> Result<u64, Rejected> {
-        // An empty text opens a block in streams; clients look for what is said behind it.
-        let says = |text: &Text| text.thread == thread && !text.snapshot && !text.text.is_empty();
-        let members: Vec<usize> =
-            (0..).zip(&self.0).filter(|(_, text)| says(text)).map(|(index, _)| index).collect();
         let Some(first) = members.first().and_then(|first| self.0.get(*first)) else { return Ok(0) };
-        let mut chain = start(form(first.form));
+        let mut part = first.part;
+        let parts = members.iter().filter_map(|index| self.0.get(*index)).any(|text| text.part != part);
+        let mut chain = start(form(first.form), parts);
         let mut pieces = Vec::new();
-        for index in &members {
+        for index in members {
             let Some(text) = self.0.get(*index) else { continue };
+            if text.part != part {
+                chain.next_block(vault, &mut pieces)?;
+                part = text.part;
+            }
             chain.push(&text.text, *index as u64, vault, &mut pieces)?;
         }
         chain.finish(vault, &mut pieces)?;
-        let matches = chain.tally().into_iter().sum();
-        for index in &members {
+        for index in members {
             if let Some(text) = self.0.get_mut(*index) {
-                text.text = joined(&pieces, *index as u64);
+                text.text.clear();
             }
         }
-        Ok(matches)
+        for Piece { text, tag } in pieces {
+            if let Some(member) = usize::try_from(tag).ok().and_then(|index| self.0.get_mut(index)) {
+                member.text.push_str(&text);
+            }
+        }
+        Ok(chain.tally().into_iter().sum())
     }
 
     /// Gives snapshots the texts they repeat.
@@ -162,50 +223,38 @@ impl Texts {
         self.seen(scope).map(|(_, text)| text.text.as_str()).collect()
     }
 
-    /// The messages of these parts, those without text left out.
-    pub(super) fn messages(&self, scope: &[Scope]) -> Vec<Message> {
-        let mut messages: Vec<(u32, Message)> = Vec::new();
-        for (_, text) in self.seen(scope) {
-            match messages.last_mut() {
-                Some((number, message)) if *number == text.message && message.role == role(text.role) => {
-                    message.content.push_str(&text.text);
-                }
-                _ => {
-                    let message = Message { role: role(text.role), content: text.text.clone() };
-                    messages.push((text.message, message));
-                }
+    /// Of an answer: the text of these parts of each choice; an answer without any is one that is empty.
+    pub(super) fn choices(&self, scope: &[Scope]) -> Vec<Choice> {
+        let mut choices: BTreeMap<u32, Choice> = BTreeMap::new();
+        for (_, text) in self.seen(&Scope::ALL) {
+            let choice = choices.entry(text.message).or_default();
+            choice.calls |= text.scope == Scope::ToolInput;
+            if scope.contains(&text.scope) {
+                choice.text.push_str(&text.text);
             }
         }
-        messages
-            .into_iter()
-            .map(|(_, message)| message)
-            .filter(|message| !message.content.is_empty())
-            .collect()
+        if choices.is_empty() { vec![Choice::default()] } else { choices.into_values().collect() }
     }
 
-    /// Gives messages new contents, one for each of [`Self::messages`], `None` where it stays: the first text of a
-    /// message that is not empty gets all of it (streams open blocks with empty ones).
-    pub(super) fn set_messages(&mut self, scope: &[Scope], contents: &[Option<String>]) {
-        let mut groups: Vec<(u32, &'static str, Vec<usize>)> = Vec::new();
-        for (index, text) in self.seen(scope) {
-            match groups.last_mut() {
-                Some((number, of, members)) if *number == text.message && *of == role(text.role) => {
-                    members.push(index);
-                }
-                _ => groups.push((text.message, role(text.role), vec![index])),
-            }
-        }
-        let has_text = |members: &Vec<usize>| {
-            members.iter().any(|index| self.0.get(*index).is_some_and(|text| !text.text.is_empty()))
+    /// What guard services get of these parts: each text that is one, in order. So what a model thinks, what it says and
+    /// the arguments of each of its calls are told apart, and each gets back what was masked in it.
+    pub(super) fn messages(&self, scope: &[Scope]) -> Vec<Message> {
+        let message = |members: Vec<usize>| {
+            let texts = || members.iter().filter_map(|index| self.0.get(*index));
+            let role = texts().next().map_or("user", |text| role(text.role));
+            Message { role, content: texts().map(|text| text.text.as_str()).collect() }
         };
-        groups.retain(|(_, _, members)| has_text(members));
-        for ((_, _, members), content) in groups.iter().zip(contents) {
+        self.runs(scope).into_iter().map(message).collect()
+    }
+
+    /// Gives messages new contents, one for each of [`Self::messages`], `None` where it stays: the first piece of a
+    /// text gets all of it.
+    pub(super) fn set_messages(&mut self, scope: &[Scope], contents: &[Option<String>]) {
+        for (members, content) in self.runs(scope).into_iter().zip(contents) {
             let Some(content) = content else { continue };
             let mut content = Some(content.clone());
             for index in members {
-                if let Some(text) = self.0.get_mut(*index)
-                    && !text.text.is_empty()
-                {
+                if let Some(text) = self.0.get_mut(index) {
                     text.text = content.take().unwrap_or_default();
                 }
             }
@@ -237,6 +286,7 @@ fn role(role: Role) -> &'static str {
     }
 }
 
-fn joined(pieces: &[Piece], tag: u64) -> String {
-    pieces.iter().filter(|piece| piece.tag == tag).map(|piece| piece.text.as_str()).collect()
+/// Whether a text written in one way goes on in the next of its thread.
+pub(super) fn joins(before: text_views::Form, next: text_views::Form) -> bool {
+    before == next && next != text_views::Form::JsonValue
 }

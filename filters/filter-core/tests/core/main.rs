@@ -7,6 +7,7 @@ mod credentials;
 mod cut_streams;
 mod gateway;
 mod guarded_reasoning;
+mod guarded_texts;
 mod guards;
 mod limits;
 mod opaque_errors;

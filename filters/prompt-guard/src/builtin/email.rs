@@ -1,7 +1,7 @@
 //! Email addresses.
 
 use super::cursor::Stop;
-use crate::view::View;
+use crate::view::{View, runs_on};
 
 /// Longest part before the `@`, in bytes (RFC 5321 §4.5.3.1.1).
 const LONGEST_LOCAL: usize = 64;
@@ -27,14 +27,22 @@ fn ascii_domain(byte: u8) -> bool {
 /// least two labels of which the last has letters.
 pub(super) fn at(view: &View<'_>, start: usize) -> Result<usize, Stop> {
     let mut at = start;
+    // Behind what runs on: `我的邮箱是ann@example.com`.
+    let mut own = start;
     loop {
         match view.char_at(at) {
             None if view.ended => return Err(Stop::NoneBefore(at)),
             None => return Err(Stop::OpenUntil { idle: ascii_local, until: start + LONGEST_LOCAL + 1 }),
+            Some('@') if own > start && own < at => return Err(Stop::NoneBefore(own)),
             Some('@') if at > start => break,
             Some(c) if c.is_ascii() && !ascii_local(c as u8) => return Err(Stop::NoneBefore(at)),
             Some(c) if !c.is_ascii() && !c.is_alphanumeric() => return Err(Stop::NoneBefore(at)),
-            Some(c) => at += c.len_utf8(),
+            Some(c) => {
+                at += c.len_utf8();
+                if runs_on(c) {
+                    own = at;
+                }
+            }
         }
         if at - start > LONGEST_LOCAL {
             return Err(Stop::NoneBefore(in_long_run(view, start, at)));
@@ -63,6 +71,7 @@ fn domain(view: &View<'_>, start: usize) -> Result<Option<usize>, Stop> {
             Some(c) if end + c.len_utf8() - start > LONGEST_DOMAIN => break,
             Some(c) if c.is_ascii() && !ascii_domain(c as u8) => break,
             Some(c) if !c.is_ascii() && !c.is_alphanumeric() => break,
+            Some(c) if runs_on(c) && ends_like_domain(view.slice(start, end)) => break,
             Some(c) => end += c.len_utf8(),
         }
     }
@@ -85,4 +94,10 @@ fn domain(view: &View<'_>, start: usize) -> Result<Option<usize>, Stop> {
         at += label.len() + 1;
     }
     Ok(best)
+}
+
+/// Whether a text is a domain of which the last label has letters of ASCII only: what runs on behind it is none of it.
+fn ends_like_domain(text: &str) -> bool {
+    text.rsplit_once('.')
+        .is_some_and(|(_, last)| last.len() >= 2 && last.bytes().all(|byte| byte.is_ascii_alphabetic()))
 }

@@ -84,7 +84,12 @@ pub(super) fn said<'a>(
     }
     for annotation in message.get("annotations").into_iter().flat_map(Value::children) {
         for citation in annotation.children() {
-            found.echo(citation.get("content").filter(|content| content.shape() == Shape::String), "\"\"");
+            match citation.get("content") {
+                Some(content) if content.shape() == Shape::String => found.echo(Some(content), "\"\""),
+                // OpenRouter's words of a file, which clients send back.
+                Some(content) => unknown::block(content, at, 0, found)?,
+                None => {}
+            }
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use super::{Body, number};
 use crate::collect::Collector;
 use crate::json::{Fault, Value};
 use crate::slot::At;
-use crate::stream::{Ending, State};
+use crate::stream::State;
 
 pub(super) fn event<'a>(
     root: Value<'_, 'a>,
@@ -26,9 +26,7 @@ pub(super) fn event<'a>(
             let call = |_, call: Value<'_, 'a>| state.call(index, call.number("index"), &call.str("id"));
             said(said_here.object()?, at, Body::Answer, call, found)?;
         }
-        if !choice.str("finish_reason").is_empty() {
-            state.end(Ending::Message(index));
-        }
+        state.about(index, !choice.str("finish_reason").is_empty());
     }
     Ok(())
 }

@@ -83,9 +83,7 @@ pub(super) fn event<'a>(
         // It quotes a call that could not be parsed.
         found.text(candidate.either(["finishMessage", "finish_message"]), at.thread(ThreadKind::Other, 0))?;
         echoes(candidate, found);
-        if candidate.either(["finishReason", "finish_reason"]).is_some() {
-            state.end(Ending::Message(index));
-        }
+        state.about(index, candidate.either(["finishReason", "finish_reason"]).is_some());
     }
     Ok(())
 }

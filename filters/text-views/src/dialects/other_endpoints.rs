@@ -36,18 +36,19 @@ pub(super) fn completions<'a>(root: Value<'_, 'a>, found: &mut Collector<'a>) ->
     found.text(root.get("suffix"), At::says(Role::User, after))
 }
 
-/// Returns the choices that end.
-pub(super) fn completed<'a>(root: Value<'_, 'a>, found: &mut Collector<'a>) -> Result<Vec<u32>, Fault> {
-    let mut ending = Vec::new();
+/// Returns the choices, and whether each says that it is over.
+pub(super) fn completed<'a>(
+    root: Value<'_, 'a>,
+    found: &mut Collector<'a>,
+) -> Result<Vec<(u32, bool)>, Fault> {
+    let mut choices = Vec::new();
     for (position, choice) in root.list("choices")?.into_iter().enumerate() {
         let index = choice.number("index").unwrap_or(number(position));
         found.text(choice.get("text"), At::says(Role::Assistant, index))?;
         found.echo(choice.get("logprobs"), "null");
-        if !choice.str("finish_reason").is_empty() {
-            ending.push(index);
-        }
+        choices.push((index, !choice.str("finish_reason").is_empty()));
     }
-    Ok(ending)
+    Ok(choices)
 }
 
 pub(super) fn completion_event<'a>(
@@ -55,7 +56,7 @@ pub(super) fn completion_event<'a>(
     state: &mut State,
     found: &mut Collector<'a>,
 ) -> Result<(), Fault> {
-    completed(root, found)?.into_iter().for_each(|index| state.end(Ending::Message(index)));
+    completed(root, found)?.into_iter().for_each(|(index, over)| state.about(index, over));
     Ok(())
 }
 

@@ -15,6 +15,7 @@ const TEXT: &[&str] = &[
     "content",
     "context",
     "delta",
+    "lines",
     "logs",
     "message",
     "reason",
@@ -75,7 +76,12 @@ fn walk<'a>(value: Value<'_, 'a>, at: At, part: u32, found: &mut Collector<'a>) 
 }
 
 /// A string, or the strings directly in a list; what else is inside is looked through.
-fn strings<'a>(value: Value<'_, 'a>, at: At, part: u32, found: &mut Collector<'a>) -> Result<(), Fault> {
+pub(super) fn strings<'a>(
+    value: Value<'_, 'a>,
+    at: At,
+    part: u32,
+    found: &mut Collector<'a>,
+) -> Result<(), Fault> {
     match value.shape() {
         Shape::String => found.text(Some(value), at),
         Shape::Object => walk(value, at, part, found),

@@ -275,8 +275,8 @@ fn gemini_streams_end_candidates_apart() {
     let lines = [
         "0 Assistant Text0 #0: a",
         "1 Assistant Text0 #0: b",
-        "end 1 Text0",
         "0 Assistant ToolInput1 #0 json: {}",
+        "end 1 Text0",
         "end 0 ToolInput1",
         "0 Assistant ToolInput2 #0: c",
         "0 Assistant ToolInput2 #0: d",
@@ -284,8 +284,6 @@ fn gemini_streams_end_candidates_apart() {
         "end 0 ToolInput2",
         "end 0 ToolInput3",
         "0 Assistant Other0 #0: call: f",
-        "end 0 Text0",
-        "end 0 Other0",
     ];
     stream(Endpoint::GeminiStreamGenerateContent, &events.map(|data| ("", data)), &lines);
     let whole = format!("[{}]", events.join(","));
@@ -383,7 +381,7 @@ fn other_endpoints() {
     );
     stream(
         Endpoint::OpenaiCompletions,
-        &[("", r#"{"choices":[{"text":"a","index":0,"finish_reason":"stop"}]}"#)],
+        &[("", r#"{"choices":[{"text":"a","index":0,"finish_reason":"stop"}]}"#), ("", r#"{"choices":[]}"#)],
         &["0 Assistant Text0 #0: a", "end 0 Text0"],
     );
     request(Endpoint::OpenaiEmbeddings, r#"{"input":"a"}"#, &["0 User Text0 #0: a"]);
@@ -417,6 +415,50 @@ fn other_endpoints() {
             ("", r#"{"type":"transcript.text.done","text":"a"}"#),
         ],
         &["0 Assistant Text0 #0: a", "0 Assistant Text0 #0 again: a", "end 0 Text0"],
+    );
+}
+
+#[test]
+fn what_other_apis_would_read_is_seen() {
+    request(
+        Endpoint::OpenaiChat,
+        r#"{"messages":[{"role":"user","content":"a"}],"system":"b","input":[{"content":[{"type":"input_text","text":"c"}]}],
+            "documents":[{"title":"d","text":"e"}],"metadata":{"content":"not said"},"prompt":[1,2]}"#,
+        &[
+            "0 User Text0 #0: a",
+            "1 System Other0 #0: b",
+            "2 User Other0 #0: c",
+            "3 User Other0 #0: d",
+            "3 User Other0 #0: e",
+        ],
+    );
+    // As at `/v1/chat//completions`, which some servers take for chat.
+    request(
+        Endpoint::OpenaiCompletions,
+        r#"{"messages":[{"role":"user","content":"a"},{"tool_calls":[{"function":{"arguments":"{}"}}]}]}"#,
+        &["0 User Other0 #0: a", "0 Assistant ToolInput0 #0 json-text: {}"],
+    );
+    request(
+        Endpoint::GeminiGenerateContent,
+        r#"{"systemInstruction":{"parts":[{"text":"a"}]},"system_instruction":{"parts":[{"text":"b"}]}}"#,
+        &["0 System Text0 #0: a", "1 System Other0 #0: b"],
+    );
+    request(Endpoint::Detect, r#"{"messages":[],"input":"a"}"#, &["1 User Other0 #0: a"]);
+}
+
+#[test]
+fn words_of_files_are_seen() {
+    request(
+        Endpoint::OpenaiChat,
+        r#"{"messages":[{"role":"assistant","content":"a","annotations":[
+            {"type":"file","file":{"name":"f","content":[{"type":"text","text":"b"}]}}]}]}"#,
+        &["0 Assistant Text0 #0: a", "0 Assistant Other0 #0: b"],
+    );
+    request(
+        Endpoint::AnthropicMessages,
+        r#"{"messages":[{"role":"user","content":[{"type":"text_editor_code_execution_tool_result","content":
+            {"type":"text_editor_code_execution_str_replace_result","lines":["-a","+b"]}}]}]}"#,
+        &["0 Tool ToolOutput0 #0: -a", "0 Tool ToolOutput0 #0: +b"],
     );
 }
 

@@ -136,9 +136,35 @@ fn nothing_follows_what_has_ended() {
             "out_of_order",
             "no_done",
         ];
+        // What is over ends with an event about something else.
+        if matches!(endpoint, Endpoint::OpenaiChat | Endpoint::GeminiStreamGenerateContent) {
+            reader.views("", b"{}").unwrap();
+        }
         if !incomplete.iter().any(|word| name.contains(word)) {
             assert_eq!(reader.open().collect::<Vec<_>>(), [], "{name}");
         }
+    }
+}
+
+/// As Gemini 1.5 does, among others.
+#[test]
+fn a_text_goes_on_whose_end_was_told_too_early() {
+    for (endpoint, piece) in [
+        (Endpoint::OpenaiChat, r#"{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}"#),
+        (Endpoint::OpenaiCompletions, r#"{"choices":[{"index":0,"text":"a","finish_reason":"stop"}]}"#),
+        (
+            Endpoint::GeminiStreamGenerateContent,
+            r#"{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}]}"#,
+        ),
+    ] {
+        let mut reader = EventReader::new(endpoint);
+        for _ in 0..2 {
+            assert_eq!(reader.views("", piece.as_bytes()).unwrap().ends(), []);
+        }
+        let end = if endpoint == Endpoint::GeminiStreamGenerateContent { "candidates" } else { "choices" };
+        let end = format!(r#"{{"{end}":[]}}"#);
+        let ends = reader.views("", end.as_bytes()).unwrap().ends().to_vec();
+        assert_eq!(ends, [Thread { message: 0, kind: ThreadKind::Text, part: 0 }]);
     }
 }
 
