@@ -60,6 +60,14 @@ BROKEN = {
         ),
         ["{file}:", "AgentgatewayBackend default/bad", "promptGuard", 'did you mean "Email"?'],
     ),
+    # What a policy is for must not be served as if there were no policy.
+    "misspelt guard of a route": (
+        m.dump(
+            m.route("bad", m.rule("good", path="/bad")),
+            m.policy("guard", "HTTPRoute", "bad", backend={"ai": {"promptGaurd": {}}}),
+        ),
+        ["{file}:", "AgentgatewayPolicy default/guard", "is answered with 500"],
+    ),
 }
 
 

@@ -31,7 +31,7 @@ pub(crate) enum Command {
     /// Serve answers in the wire formats of OpenAI and Anthropic, with no model behind them
     DemoProvider {
         /// Address to listen on
-        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:18081")]
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:18081", value_parser = address)]
         listen: SocketAddr,
     },
     /// Serve rate limits to Envoy, over the RLS protocol
@@ -96,7 +96,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "PORT")]
     pub(crate) admin: Option<u16>,
     /// Serve the demo provider on this address too
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) demo_provider: Option<SocketAddr>,
     /// Envoy's worker threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -126,10 +126,10 @@ pub(crate) struct RateLimitArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) config: PathBuf,
     /// Address to serve gRPC on, without TLS
-    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8081")]
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8081", value_parser = address)]
     pub(crate) grpc: SocketAddr,
     /// Address to serve /metrics, /counters and /healthz on
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) metrics: Option<SocketAddr>,
     /// Keep counters in this Redis (redis:// or rediss://) rather than in memory, so that several servers share them
     #[arg(long, value_name = "URL", env = "WEIR_RATELIMIT_REDIS", hide_env_values = true)]
@@ -202,6 +202,11 @@ impl FromStr for SecretEnv {
     }
 }
 
+/// An address to listen on.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an IP address and a port, like 127.0.0.1:18081".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -219,6 +224,14 @@ mod tests {
         assert_eq!(entry.to_string(), "default/openai-key/Authorization=OPENAI_API_KEY");
         for bad in ["", "a/b=c", "a/b/c", "a/b/c=", "a//c=d", "a/b/c/d=e"] {
             assert!(bad.parse::<SecretEnv>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_read_and_others_explained() {
+        assert_eq!(address("127.0.0.1:1").unwrap().port(), 1);
+        for bad in ["18081", "localhost:18081", ":18081", "127.0.0.1"] {
+            assert!(address(bad).unwrap_err().contains("127.0.0.1:18081"), "{bad}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What keeps a command from doing its work. Problems of objects are findings, not errors.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -35,6 +36,9 @@ pub(crate) enum Error {
     /// A port is taken.
     #[error("{address} ({purpose}) is in use: {reason}; stop what listens there, or choose another port")]
     PortInUse { address: String, purpose: String, reason: String },
+    /// An address cannot be listened on for another reason.
+    #[error("cannot listen on {address} ({purpose}): {reason}; {remedy}")]
+    Listen { address: String, purpose: String, reason: String, remedy: &'static str },
     /// A `--secret-env` names a variable without a value.
     #[error(
         "--secret-env {secret}: environment variable {variable} is not set or not text; set it, or leave the option out"
@@ -70,8 +74,49 @@ impl Error {
         move |error| Self::System { what, reason: error.to_string() }
     }
 
+    /// Why `address` cannot be listened on for `purpose`.
+    pub(crate) fn listen(
+        address: impl Into<String>,
+        purpose: impl Into<String>,
+        error: &std::io::Error,
+    ) -> Self {
+        let (address, purpose, reason) = (address.into(), purpose.into(), error.to_string());
+        match error.kind() {
+            ErrorKind::AddrInUse => Self::PortInUse { address, purpose, reason },
+            kind => Self::Listen { address, purpose, reason, remedy: listen_remedy(kind) },
+        }
+    }
+
     /// 2: usage or environment, as clap uses it for usage. 1 is for findings.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(2)
+    }
+}
+
+/// What to do when an address cannot be listened on.
+pub(crate) fn listen_remedy(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::PermissionDenied => "choose a port from 1024 on, or let this user bind lower ones",
+        ErrorKind::AddrNotAvailable => "name an address of this machine",
+        _ => "stop what listens there, or choose another port",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_may_not_be_used_is_not_called_taken() {
+        let message = |kind: ErrorKind| Error::listen("0.0.0.0:80", "metrics", &kind.into()).to_string();
+        let taken = message(ErrorKind::AddrInUse);
+        assert!(
+            taken.starts_with("0.0.0.0:80 (metrics) is in use: ") && taken.contains("stop what"),
+            "{taken}"
+        );
+        let denied = message(ErrorKind::PermissionDenied);
+        assert!(!denied.contains("in use") && denied.contains("1024"), "{denied}");
+        let elsewhere = message(ErrorKind::AddrNotAvailable);
+        assert!(elsewhere.ends_with("name an address of this machine"), "{elsewhere}");
     }
 }

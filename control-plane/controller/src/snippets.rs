@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use filter_config::MODEL_HEADER;
 use regex::Regex;
-use resources::gateway_api::httproutes::{HttpRouteRules, HttpRouteRulesMatchesHeadersType};
+use resources::gateway_api::httproutes::{
+    HttpRouteRules, HttpRouteRulesMatchesHeadersType, HttpRouteRulesMatchesPathType,
+};
 use resources::{AiBackend, Kind, LlmProvider, Object, ObjectKey, ProviderKind};
 use translate::ServedRoute;
 
@@ -28,22 +30,32 @@ pub(crate) fn snippets(
 
 fn of_listener(objects: &BTreeMap<ObjectKey, Object>, routes: &[ServedRoute], port: &Port) -> Option<String> {
     let served: Vec<&ServedRoute> = routes.iter().filter(|route| route.port == port.address.port()).collect();
-    let models = models(objects, &served);
-    let first = models.first()?;
+    let asked = asked(objects, &served);
+    let first = asked.first()?;
     // The pair of dialects that shows translation, where there is one.
-    let other = models.get(1).unwrap_or(first);
+    let other = asked.get(1).unwrap_or(first);
     let any_host = served.iter().any(|route| route.host == "*");
     let host = served.first().filter(|_| !any_host).map(|route| route.host.replace('*', "any"));
     Some(written(&format!("http://{}", port.local()), host.as_deref(), first, other))
 }
 
-fn written(base: &str, host: Option<&str>, first: &str, other: &str) -> String {
+/// A model, and where it is asked for.
+#[derive(Debug, PartialEq)]
+struct Asked {
+    /// What stands before `/v1/…` in the path; without a slash at its end.
+    prefix: String,
+    model: String,
+}
+
+fn written(base: &str, host: Option<&str>, first: &Asked, other: &Asked) -> String {
     let header = host.map(|host| format!(" -H 'host: {host}'")).unwrap_or_default();
     let python = host.map(|host| format!(", default_headers={{\"host\": \"{host}\"}}")).unwrap_or_default();
     let json = "-H 'content-type: application/json'";
     let chat = |model: &str, more: &str| {
         format!(r#"{{"model": "{model}"{more}, "messages": [{{"role": "user", "content": "Hello!"}}]}}"#)
     };
+    let (base, other_base) = (format!("{base}{}", first.prefix), format!("{base}{}", other.prefix));
+    let (first, other) = (&first.model, &other.model);
     let ask = r#"messages=[{"role": "user", "content": "Hello!"}]"#;
     format!(
         "\
@@ -52,7 +64,7 @@ curl -s {base}/v1/chat/completions{header} {json} \\
   -d '{whole}'
 
 # the same, streamed
-curl -sN {base}/v1/chat/completions{header} {json} \\
+curl -sN {other_base}/v1/chat/completions{header} {json} \\
   -d '{streamed}'
 
 # Anthropic messages, streamed
@@ -61,7 +73,7 @@ curl -sN {base}/v1/messages{header} {json} -H 'anthropic-version: 2023-06-01' \\
 
 # Python: pip install openai anthropic
 from openai import OpenAI
-client = OpenAI(base_url=\"{base}/v1\", api_key=\"unused\"{python})
+client = OpenAI(base_url=\"{other_base}/v1\", api_key=\"unused\"{python})
 print(client.chat.completions.create(model=\"{other}\", {ask}).choices[0].message.content)
 
 from anthropic import Anthropic
@@ -73,30 +85,51 @@ print(client.messages.create(model=\"{first}\", max_tokens=256, {ask}).content[0
     )
 }
 
-/// Models that the routes accept, at most one per rule, in the order of the rules.
-fn models(objects: &BTreeMap<ObjectKey, Object>, served: &[&ServedRoute]) -> Vec<String> {
-    let mut models = Vec::new();
+/// Models that the routes accept, each once and at most one per rule, in the order of the rules.
+fn asked(objects: &BTreeMap<ObjectKey, Object>, served: &[&ServedRoute]) -> Vec<Asked> {
+    let mut all: Vec<Asked> = Vec::new();
     let names: BTreeSet<&str> = served.iter().map(|route| route.route.as_str()).collect();
     for name in names {
         let Some((namespace, name)) = name.split_once('/') else { continue };
         if let Some(Object::AgentgatewayModel(model)) =
             objects.get(&key(Kind::AgentgatewayModel, namespace, name))
         {
-            let asked = model.spec.pattern(name);
-            models.extend((!asked.contains('*')).then(|| asked.to_owned()));
+            let model = model.spec.pattern(name);
+            let asked = || Asked { prefix: String::new(), model: model.to_owned() };
+            all.extend((!model.contains('*')).then(asked));
         }
         let Some(Object::HttpRoute(route)) = objects.get(&key(Kind::HttpRoute, namespace, name)) else {
             continue;
         };
         for rule in route.spec.rules.iter().flatten() {
             if let Some(model) = model_of(objects, namespace, rule)
-                && !models.contains(&model)
+                && let Some(prefix) = prefix_of(rule)
+                && all.iter().all(|known| known.model != model)
             {
-                models.push(model);
+                all.push(Asked { prefix, model });
             }
         }
     }
-    models
+    all
+}
+
+/// What a path that `rule` takes begins with, when the APIs' usual paths can follow; for a rule of all paths, or of all
+/// usual ones, nothing.
+fn prefix_of(rule: &HttpRouteRules) -> Option<String> {
+    let mut matches = rule.matches.iter().flatten().peekable();
+    if matches.peek().is_none() {
+        return Some(String::new());
+    }
+    matches.find_map(|matched| {
+        let Some(path) = &matched.path else { return Some(String::new()) };
+        match path.r#type.as_ref().unwrap_or(&HttpRouteRulesMatchesPathType::PathPrefix) {
+            HttpRouteRulesMatchesPathType::PathPrefix => {
+                let prefix = path.value.as_deref().unwrap_or("/").trim_end_matches('/');
+                Some(if prefix == "/v1" { String::new() } else { prefix.to_owned() })
+            }
+            _ => None,
+        }
+    })
 }
 
 /// A model that `rule` takes; `None` when it leads to no language model or takes none that is known.
@@ -189,7 +222,8 @@ spec: {ai: {provider: {anthropic: {}}}}
         let (decoded, findings) = resources::decode_documents("test", OBJECTS);
         assert!(findings.is_empty(), "{findings:?}");
         let objects: BTreeMap<_, _> = decoded.into_iter().map(|d| (d.object.key(), d.object)).collect();
-        assert_eq!(models(&objects, &[&served("*")]), [OPENAI_MODEL, ANTHROPIC_MODEL, "special"]);
+        let models: Vec<String> = asked(&objects, &[&served("*")]).into_iter().map(|a| a.model).collect();
+        assert_eq!(models, [OPENAI_MODEL, ANTHROPIC_MODEL, "special"]);
         let text = snippets(&objects, &[served("*")], &[port(8080), port(9090)]).unwrap();
         assert_eq!(text.matches("http://127.0.0.1:8080/v1/messages").count(), 1, "{text}");
         assert!(!text.contains("9090") && !text.contains("host:"), "{text}");
@@ -199,5 +233,24 @@ spec: {ai: {provider: {anthropic: {}}}}
                 .contains("'host: ai.example.com'")
         );
         assert_eq!(snippets(&objects, &[], &[port(8080)]), None);
+    }
+
+    #[test]
+    fn what_is_printed_goes_where_the_routes_lead() {
+        let of = |path: &str| {
+            let text = OBJECTS.replace("[{headers", &format!("[{{path: {path}, headers"));
+            let (decoded, findings) = resources::decode_documents("test", &text);
+            assert!(findings.is_empty(), "{findings:?}");
+            let objects: BTreeMap<_, _> = decoded.into_iter().map(|d| (d.object.key(), d.object)).collect();
+            snippets(&objects, &[served("*")], &[port(8080)])
+        };
+        let text = of("{value: /team/}").unwrap();
+        assert!(text.contains("127.0.0.1:8080/team/v1/messages"), "{text}");
+        assert!(text.contains("base_url=\"http://127.0.0.1:8080/team/v1\""), "{text}");
+        assert!(!text.contains("8080/v1"), "{text}");
+        for usual in ["{value: /}", "{value: /v1}"] {
+            assert!(of(usual).unwrap().contains("127.0.0.1:8080/v1/messages"), "{usual}");
+        }
+        assert_eq!(of("{type: Exact, value: /v1/chat/completions}"), None);
     }
 }

@@ -102,6 +102,29 @@ fn errors_have_place_and_remedy_and_exit_with_1() {
 }
 
 #[test]
+fn a_policy_with_a_misspelt_field_closes_what_it_is_for() {
+    let folder = quickstart_with("demo", "demo");
+    let policy = "apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayPolicy\nmetadata: {name: guard}\nspec:\n  \
+                  targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: models}]\n  \
+                  backend: {ai: {promptGaurd: {request: [{regex: {builtins: [Email]}}]}}}\n";
+    std::fs::write(folder.path().join("policy.yaml"), policy).unwrap();
+    let path = folder.path().to_str().unwrap();
+    let output = weir(&["validate", "-f", path]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stdout(&output);
+    let line = |what: &str| text.lines().find(|line| line.contains(what)).unwrap_or_else(|| panic!("{text}"));
+    assert!(line("did you mean \"promptGuard\"?").contains("policy.yaml:6: "), "{text}");
+    assert!(
+        line("is answered with 500").contains("policy.yaml:1: AgentgatewayPolicy default/guard"),
+        "{text}"
+    );
+    let translated = stdout(&weir(&["translate", "-f", path]));
+    assert!(translated.contains("status: 500"), "{translated}");
+    let translated = stdout(&weir(&["translate", "-f", &example("quickstart")]));
+    assert!(!translated.contains("status: 500"), "{translated}");
+}
+
+#[test]
 fn a_dangling_reference_has_its_line() {
     let folder = quickstart_with("        name: anthropic-key\n", "        name: lost-key\n");
     let output = weir(&["validate", "-f", folder.path().to_str().unwrap()]);

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::definitions::definition;
 use crate::finding::{Finding, FindingKind, Locations, Origin, Severity, Subject};
+use crate::policy_targets::targets_alone;
 use crate::schema::Issue;
 use crate::validate::into_finding;
 use crate::yaml::{Node, Tree, split_documents};
@@ -21,12 +22,15 @@ pub struct Decoded {
     pub origin: Origin,
     /// Where its fields are: gives findings about the object, from whatever source, their lines.
     pub locations: Locations,
+    /// Whether it is what was written. If not, it is an AgentgatewayPolicy whose definition is broken, reduced to what it
+    /// targets: it must be refused, so that what it was to guard is closed rather than unguarded.
+    pub usable: bool,
 }
 
 /// Reads all documents of `text`, in YAML or JSON, `List` objects included.
 ///
 /// `source_name` is the file named in findings. Each bad document or list item costs only itself and yields
-/// at least one error; kinds without meaning for Weir yield a warning and no object. What is decoded has the
+/// at least one error; kinds without meaning for Weir yield a warning and no object. What is decoded and usable has the
 /// structure of its definition and no unknown field; [`validate`](crate::validate) tells the rest.
 pub fn decode_documents(source_name: &str, text: &str) -> (Vec<Decoded>, Vec<Finding>) {
     let mut decoder =
@@ -135,12 +139,13 @@ impl Decoder {
                     &message,
                     &remedy,
                 );
+                self.keep_targets(found, node);
             }
             Recognised::Misspelt { expected } => {
                 let line = node.entry("kind").map_or(node.line, |entry| entry.line);
                 let subject = subject_of(kind, node, true);
                 let message = format!("{api_version} has no kind {kind:?}");
-                let remedy = format!("did you mean {expected:?}?");
+                let remedy = format!("did you mean {:?}?", expected.name());
                 self.reject(
                     self.origin(line),
                     FindingKind::Invalid,
@@ -149,6 +154,7 @@ impl Decoder {
                     &message,
                     &remedy,
                 );
+                self.keep_targets(expected, node);
             }
             Recognised::NotServed => {
                 let message = format!("{api_version} {kind} is not supported by this version of Weir");
@@ -196,15 +202,33 @@ impl Decoder {
             match typed(kind, value) {
                 Ok(mut object) => {
                     set_namespace(&mut object);
-                    self.decoded.push(Decoded { object, origin, locations: locations.clone() });
+                    self.decoded.push(Decoded { object, origin, locations: locations.clone(), usable: true });
                 }
-                Err(issue) => issues.push(issue),
+                Err(issue) => {
+                    issues.push(issue);
+                    self.keep_targets(kind, node);
+                }
             }
+        } else {
+            self.keep_targets(kind, node);
         }
         for issue in issues {
             let mut finding = into_finding(issue, &subject);
             locations.locate(&mut finding);
             self.findings.push(finding);
+        }
+    }
+
+    /// Keeps, of a policy that cannot be used, what it targets.
+    fn keep_targets(&mut self, kind: Kind, node: &Node) {
+        if kind != Kind::AgentgatewayPolicy {
+            return;
+        }
+        let (value, lines) = node.flatten();
+        if let Some(policy) = targets_alone(&value) {
+            let origin = self.origin(node.line);
+            let locations = Locations::new(&origin, lines);
+            self.decoded.push(Decoded { object: policy.into(), origin, locations, usable: false });
         }
     }
 }
@@ -219,7 +243,7 @@ enum Recognised {
     },
     /// A group that Weir knows has no such kind, but one that is spelt much like it.
     Misspelt {
-        expected: &'static str,
+        expected: Kind,
     },
     /// A kind of the published APIs whose absence would change what the gateway does.
     NotServed,
@@ -263,7 +287,7 @@ impl Recognised {
             !group.is_empty() && kind.group() == group && strsim::levenshtein(kind.name(), name) <= 3
         };
         match Kind::ALL.iter().find(same) {
-            Some(kind) => Recognised::Misspelt { expected: kind.name() },
+            Some(kind) => Recognised::Misspelt { expected: *kind },
             None => Recognised::Irrelevant,
         }
     }

@@ -131,7 +131,7 @@ fn check_rule(path: &str, rule: &HttpRouteRules, issues: &mut Vec<Issue>) {
                 issues.push(Issue::invalid(
                     format!("{path}.port"),
                     "required for a Service",
-                    "name the Service's port",
+                    "name the Service's port, or give group and kind of what is no Service",
                 ));
             }
             None => {}

@@ -33,6 +33,7 @@ mod model_policies;
 mod names;
 mod object;
 mod policy;
+mod policy_targets;
 mod port;
 mod provider;
 mod quantity;

@@ -148,13 +148,12 @@ fn target(
             Some(Arc::new(Backend { groups, ..Backend::default() }))
         }
         _ => {
-            let message = format!("{group}/{kind} is no kind of backend Weir knows");
-            findings.error(
-                route,
-                path,
-                message,
-                "refer to a Service or an agentgateway.dev AgentgatewayBackend",
-            );
+            let message = match group {
+                "" => format!("{kind}, without a group, is no kind of backend Weir knows"),
+                _ => format!("{group}/{kind} is no kind of backend Weir knows"),
+            };
+            let remedy = "refer to a Service, or with group agentgateway.dev to an AgentgatewayBackend";
+            findings.error(route, path, message, remedy);
             None
         }
     }

@@ -134,10 +134,17 @@ impl Objects {
             Absence { message: format!("{key} is refused"), remedy: "see its own finding" }
         } else {
             Absence {
-                message: format!("{key} does not exist"),
+                message: format!("{key} does not exist{}", self.elsewhere(key)),
                 remedy: "create it, or correct the reference",
             }
         }
+    }
+
+    /// A hint at an object of the same kind and name in another namespace; empty when there is none.
+    fn elsewhere(&self, wanted: &ObjectKey) -> String {
+        let mut known = self.usable.keys().chain(self.refused.keys());
+        let found = known.find(|key| key.kind == wanted.kind && key.name == wanted.name);
+        found.map(|key| format!(" (there is one in namespace {})", key.namespace)).unwrap_or_default()
     }
 
     /// Whether the object with this key is refused.

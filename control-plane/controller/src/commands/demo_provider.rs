@@ -23,11 +23,9 @@ pub(super) fn execute(listen: SocketAddr) -> Result<ExitCode, Error> {
 /// Listens for the demo provider.
 ///
 /// # Errors
-/// [`Error::PortInUse`].
+/// [`Error::PortInUse`], [`Error::Listen`].
 pub(crate) async fn bind(listen: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(listen).await.map_err(|error| Error::PortInUse {
-        address: listen.to_string(),
-        purpose: "demo provider".to_owned(),
-        reason: error.to_string(),
-    })
+    TcpListener::bind(listen)
+        .await
+        .map_err(|error| Error::listen(listen.to_string(), "demo provider", &error))
 }

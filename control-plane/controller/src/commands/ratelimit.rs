@@ -90,9 +90,5 @@ async fn follow(mut watch: Watch, path: PathBuf, limiter: Arc<Limiter>) {
 }
 
 async fn bind(address: SocketAddr, purpose: &str) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|error| Error::PortInUse {
-        address: address.to_string(),
-        purpose: purpose.to_owned(),
-        reason: error.to_string(),
-    })
+    TcpListener::bind(address).await.map_err(|error| Error::listen(address.to_string(), purpose, &error))
 }

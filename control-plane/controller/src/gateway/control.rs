@@ -19,6 +19,7 @@ use super::notices::Notices;
 use super::tokens::Tokens;
 use crate::commands::summary;
 use crate::configuration::{Configuration, locate};
+use crate::error::listen_remedy;
 use crate::finding_report::FindingReport;
 use crate::ports::{self, Port};
 use crate::route_table::table;
@@ -182,7 +183,7 @@ impl Control {
             match port.taken().filter(|_| !self.claimed.contains(&port.address)) {
                 Some(error) => {
                     let message = format!("cannot listen on {}: {error}", port.address);
-                    let remedy = "stop what listens there, or choose another port";
+                    let remedy = listen_remedy(error.kind());
                     self.port_findings.push(self.finding(&port.gateway, message, remedy));
                 }
                 None => {

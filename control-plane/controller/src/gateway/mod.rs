@@ -50,9 +50,7 @@ pub(crate) async fn run(args: &RunArgs) -> Result<(), Error> {
     let configuration = Configuration::load(&mut sources, &settings);
     for port in ports::of(&configuration.translation) {
         if let Some(error) = port.taken() {
-            let purpose = port.gateway.to_string();
-            let reason = error.to_string();
-            return Err(Error::PortInUse { address: port.address.to_string(), purpose, reason });
+            return Err(Error::listen(port.address.to_string(), port.gateway.to_string(), &error));
         }
     }
     let demo = match args.demo_provider {
@@ -166,11 +164,7 @@ async fn admin_address(port: Option<u16>, directory: &Path) -> Result<AdminAddre
     let Some(port) = port else { return Ok(AdminAddress::Socket(directory.join("admin.sock"))) };
     match TcpListener::bind(("127.0.0.1", port)).await {
         Ok(_) => Ok(AdminAddress::Loopback(port)),
-        Err(error) => Err(Error::PortInUse {
-            address: format!("127.0.0.1:{port}"),
-            purpose: "Envoy's admin interface".to_owned(),
-            reason: error.to_string(),
-        }),
+        Err(error) => Err(Error::listen(format!("127.0.0.1:{port}"), "Envoy's admin interface", &error)),
     }
 }
 

@@ -120,7 +120,15 @@ struct Merged {
 impl Layer {
     fn load(&mut self, loaded: &mut Loaded) -> Merged {
         match files::list(&self.root) {
-            Ok(listing) => self.read(&listing.files, loaded),
+            Ok(listing) => {
+                if listing.files.is_empty() {
+                    let message = "holds no *.yaml, *.yml or *.json".to_owned();
+                    let remedy = "put manifests there, or name another folder with -f";
+                    let finding = file_finding(&self.root, message, remedy);
+                    loaded.findings.push(Finding { severity: Severity::Warning, ..finding });
+                }
+                self.read(&listing.files, loaded);
+            }
             // A whole source that is gone is a mishap of a deployment rather than a wish to serve nothing.
             Err(error) => {
                 let remedy = "what was last read there stays in force";
@@ -188,8 +196,13 @@ fn decode(path: &Path, text: &str, previous: Contribution, findings: &mut Vec<Fi
     let (decoded, mut problems) = resources::decode_documents(&path.display().to_string(), text);
     let mut objects: BTreeMap<ObjectKey, Placed> = BTreeMap::new();
     let mut refused: BTreeMap<ObjectKey, Placed> = BTreeMap::new();
-    for Decoded { object, origin, locations } in decoded {
+    for Decoded { object, origin, locations, usable } in decoded {
         let key = object.key();
+        if !usable {
+            // What is wrong with it is among the problems.
+            refused.insert(key, Placed { object, origin, locations });
+            continue;
+        }
         let mut invalid = resources::validate(&object);
         invalid.iter_mut().for_each(|finding| locations.locate(finding));
         let usable = invalid.iter().all(|finding| finding.severity != Severity::Error);
@@ -354,6 +367,12 @@ mod tests {
         folder.write("base/p.yaml", &policy("promptGuard: {request: [{scope: [Messages]}]}"));
         let loaded = sources.load();
         assert_eq!((loaded.objects.len(), loaded.refused.len()), (1, 0));
+        // So it is with one that cannot even be read.
+        folder.write("base/p.yaml", &policy("promptGaurd: {}"));
+        let loaded = sources.load();
+        assert_eq!((loaded.objects.len(), loaded.refused.len()), (1, 0));
+        let loaded = folder.sources(&["base"]).load();
+        assert_eq!((loaded.objects.len(), loaded.refused.len()), (0, 1));
     }
 
     #[test]
@@ -428,6 +447,16 @@ mod tests {
         assert_eq!(values(&loaded), ["a=1"]);
         let loaded = sources.load();
         assert!(!loaded.unsettled && loaded.objects.is_empty());
+    }
+
+    #[test]
+    fn a_folder_without_manifests_is_warned_of() {
+        let folder = Folder::new();
+        folder.write("base/notes.txt", "");
+        let loaded = folder.sources(&["base"]).load();
+        assert_eq!(loaded.findings.len(), 1, "{:?}", loaded.findings);
+        assert_eq!(loaded.findings[0].severity, Severity::Warning);
+        assert!(texts(&loaded)[0].contains("base holds no *.yaml"), "{:?}", texts(&loaded));
     }
 
     #[test]

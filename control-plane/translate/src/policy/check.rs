@@ -39,7 +39,7 @@ fn check_target(
         findings.error(
             key,
             path,
-            format!("{wanted} does not exist, so the policy is not attached"),
+            format!("{}, so the policy is not attached", objects.absence(&wanted).message),
             "create it in the namespace of the policy, or correct the name",
         );
         return;

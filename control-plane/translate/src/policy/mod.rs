@@ -2,6 +2,7 @@
 
 mod check;
 mod closed;
+mod contested;
 mod effective;
 mod scope;
 
@@ -46,6 +47,7 @@ impl<'a> Policies<'a> {
                 }
             }
         }
+        contested::report(&attached, findings);
         Self(attached)
     }
 
@@ -152,12 +154,8 @@ fn target_kind(target: &PolicyTargetRef) -> Option<Kind> {
     kind(&target.kind)
 }
 
+/// Whatever the case it is written in: a policy for a `HttpRoute` is refused, and must close the route all the same.
 fn kind(name: &str) -> Option<Kind> {
-    match name {
-        "AgentgatewayBackend" => Some(Kind::AgentgatewayBackend),
-        "Gateway" => Some(Kind::Gateway),
-        "HTTPRoute" => Some(Kind::HttpRoute),
-        "Service" => Some(Kind::Service),
-        _ => None,
-    }
+    const TARGETS: [Kind; 4] = [Kind::AgentgatewayBackend, Kind::Gateway, Kind::HttpRoute, Kind::Service];
+    TARGETS.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(name))
 }

@@ -520,3 +520,39 @@ fn a_backend_is_judged_by_what_holds_where_it_is_reached() {
     let auth = policy("p", "Gateway", "gw", None, "{auth: {passthrough: {}}}");
     assert_eq!(translated(&format!("{text}{auth}")).findings, []);
 }
+
+#[test]
+fn of_two_policies_for_one_target_the_second_is_told_what_it_is_not_in_force_for() {
+    let health = "{health: {unhealthyCondition: 'response.code == 500'}}";
+    let route = |name: &str, section, spec: &str| policy(name, "HTTPRoute", "a", section, spec);
+    let [p, q, rule] = [route("p", None, GUARD), route("q", None, GUARD), route("r", Some("one"), GUARD)];
+    // Another field, or another part of the object, is no conflict.
+    let other = route("s", None, health);
+    assert_eq!(
+        messages(&translated(&format!("{BASE}{p}{rule}{other}")), Severity::Warning),
+        [] as [String; 0]
+    );
+    let translation = translated(&format!("{BASE}{p}{q}{rule}{other}"));
+    let warnings: Vec<_> = translation.findings.iter().filter(|f| f.severity == Severity::Warning).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    assert_eq!(
+        warnings[0].to_string(),
+        "warning: AgentgatewayPolicy default/q: spec.backend.ai.promptGuard: not in force for HTTPRoute default/a, which \
+         has it from AgentgatewayPolicy default/p; of policies for one target the first by name counts; keep one of them"
+    );
+}
+
+#[test]
+fn what_does_not_exist_here_may_exist_elsewhere() {
+    let text = BASE.replace("metadata: {name: gw}", "metadata: {name: gw, namespace: infra}");
+    let errors = messages(&translated(&text), Severity::Error);
+    let hint = "Gateway default/gw does not exist (there is one in namespace infra)";
+    assert!(errors.iter().any(|error| error.contains(hint)), "{errors:#?}");
+}
+
+#[test]
+fn a_policy_that_misspells_the_kind_of_its_target_closes_it() {
+    let written = policy("p", "HTTPRoute", "a", None, GUARD).replace("kind: HTTPRoute", "kind: HttpRoute");
+    let errors = messages(&translated(&format!("{BASE}{written}")), Severity::Error);
+    assert!(errors.iter().any(|error| error.contains("is answered with 500")), "{errors:#?}");
+}
