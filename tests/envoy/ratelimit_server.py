@@ -128,15 +128,18 @@ def envoy(folder: Path, upstream: int, limits: int) -> tuple[PlainEnvoy, int]:
         }
 
     def route(prefix: str, domain: str, limits: list[dict[str, Any]]) -> dict[str, Any]:
-        per_route = {
-            "@type": f"{FILTER}.ratelimit.v3.RateLimitPerRoute",
-            "domain": domain,
-            "rate_limits": limits,
-        }
+        def per_route(at_end: bool) -> dict[str, Any]:
+            return {
+                "@type": f"{FILTER}.ratelimit.v3.RateLimitPerRoute",
+                "domain": domain,
+                "rate_limits": [one for one in limits if one.get("apply_on_stream_done", False) == at_end],
+            }
+
+        configs = {"ratelimit/end": per_route(True), "ratelimit": per_route(False)}
         return {
             "match": {"prefix": prefix},
             "route": {"cluster": "upstream"},
-            "typed_per_filter_config": {"envoy.filters.http.ratelimit": per_route},
+            "typed_per_filter_config": {name: one for name, one in configs.items() if one["rate_limits"]},
         }
 
     http2 = {
@@ -178,7 +181,9 @@ def envoy(folder: Path, upstream: int, limits: int) -> tuple[PlainEnvoy, int]:
                     "response_rules": to_metadata,
                 },
             },
-            {"name": "envoy.filters.http.ratelimit", "typed_config": ratelimit},
+            # What is sent at the end is sent even when the client leaves while the service is asked.
+            {"name": "ratelimit/end", "typed_config": ratelimit},
+            {"name": "ratelimit", "typed_config": ratelimit},
             {"name": "router", "typed_config": {"@type": f"{FILTER}.router.v3.Router"}},
         ],
         "route_config": {

@@ -223,6 +223,58 @@ def test_a_maximum_can_be_lowered(gateway: Gateway, provider: Provider) -> None:
     assert 50 < 1_000 - int(answer.headers["x-ratelimit-remaining"]) < 70
 
 
+@pytest.mark.parametrize(
+    ("asked", "told", "reserved"),
+    [
+        ({"max_tokens": 0}, {"max_tokens": 300}, 300),
+        ({"max_tokens": -1}, {"max_tokens": 300}, 300),
+        ({"max_tokens": [1]}, {"max_tokens": 300}, 300),
+        ({"max_tokens": 5, "max_completion_tokens": 900}, {"max_tokens": 5, "max_completion_tokens": 900}, 900),
+        ({"max_tokens": 90, "n": "3"}, {"max_tokens": 90, "n": "3"}, 270),
+        ({"n": 100}, {"n": 100, "max_tokens": 3}, 300),
+        ({"best_of": 10.0}, {"best_of": 10.0, "max_tokens": 30}, 300),
+        ({"model": "gpt-5"}, {"max_completion_tokens": 300}, 300),
+    ],
+    ids=str,
+)
+def test_nothing_hides_how_much_may_be_generated(
+    gateway: Gateway, provider: Provider, asked: dict[str, Any], told: dict[str, Any], reserved: int
+) -> None:
+    before = left(gateway, provider, "whole")
+    provider.clear()
+    answer = ask(gateway, "whole", **asked)
+    assert reserved <= before - int(answer.headers["x-ratelimit-remaining"]) < reserved + 40
+    sent = provider.last.json
+    assert {name: value for name, value in sent.items() if name not in ("model", "messages")} == told
+    provider.clear()
+    wait_left(gateway, provider, "whole", before - USED)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told", "reserved"),
+    [
+        ({}, 300, 300),
+        ({"max_tokens": 50, "prompt": ["a", "b"], "best_of": 3}, 50, 300),
+        ({"prompt": ["a"] * 10}, 30, 300),
+    ],
+    ids=str,
+)
+def test_completions_are_reserved_too(
+    gateway: Gateway, provider: Provider, asked: dict[str, Any], told: int, reserved: int
+) -> None:
+    before = left(gateway, provider, "whole")
+    provider.clear()
+    usage = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+    choices = [{"index": 0, "text": "b", "finish_reason": "stop", "logprobs": None}]
+    provider.then(reply({"object": "text_completion", "model": "m", "choices": choices, "usage": usage}))
+    body = {"model": "m", "prompt": "a"} | asked
+    answer = httpx.post(f"{gateway.base}/whole/v1/completions", json=body, timeout=20)
+    assert answer.status_code == 200 and provider.last.json["max_tokens"] == told
+    assert reserved <= before - int(answer.headers["x-ratelimit-remaining"]) < reserved + 40
+    provider.clear()
+    wait_left(gateway, provider, "whole", before - 7)
+
+
 def test_what_can_never_fit_is_told_so(gateway: Gateway, provider: Provider) -> None:
     refused = ask(gateway, "small", max_tokens=500)
     error = dialects.error_of("openai", refused, 429)
@@ -258,14 +310,23 @@ def test_t25_unknown_usage_is_counted_and_charged(gateway: Gateway, provider: Pr
 
 
 def test_t25_an_answer_without_usage_is_estimated(gateway: Gateway, provider: Provider) -> None:
-    before = left(gateway, provider, "unknown")
-    provider.clear()
-    provider.then(reply(NO_USAGE))
-    mark = gateway.process.mark()
-    assert ask(gateway, "unknown").status_code == 200
-    record = gateway.wait_record(dialects.MODEL, mark)
-    if usage := record.get("usage"):
-        assert record["estimated"]
+    """Counts that are all 0 are none."""
+    zero = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    events = answers.text_stream("openai")
+    chunk = answers.openai_chunk({}, choices=[], usage=zero)
+    for streamed, script in (
+        (False, reply(NO_USAGE)),
+        (False, reply(NO_USAGE | {"usage": zero})),
+        (True, stream([*events[:-2], chunk, answers.openai_event("[DONE]")])),
+    ):
+        before = left(gateway, provider, "unknown")
+        provider.clear()
+        provider.then(script)
+        mark = gateway.process.mark()
+        assert ask(gateway, "unknown", stream=streamed).status_code == 200
+        record = gateway.wait_record(dialects.MODEL, mark)
+        usage = record["usage"]
+        assert record["estimated"] and usage["input"] > 0 and usage["output"] > 0
         wait_left(gateway, provider, "unknown", before - usage["input"] - usage["output"])
 
 
@@ -375,7 +436,17 @@ def test_t27_so_do_embeddings_reranking_failover_and_cancelled_streams(
     usage = gateway.wait_record("left", mark)["usage"]
     assert usage["input"] > 0 and usage["output"] > 0
     before = settles(gateway, provider, before, usage["input"] + usage["output"])
-    # One that goes away before the answer begins may have used anything: what was reserved is charged.
+    # One that goes away before the answer begins may have used anything: what was reserved is charged. So it is where
+    # another provider has failed before.
+    provider.clear()
+    provider.then(reply(answers.error("openai", 500), 500), silent())
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as connection:
+        connection.sendall(head.replace("/openai/", "/chain/").encode() + body)
+        provider.wait_for(2)
+    provider.clear()
+    until(lambda: 4_096 < before - left(gateway, provider, "openai") < 4_160, True)
+    before = left(gateway, provider, "openai")
+    provider.clear()
     provider.then(silent())
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as connection:
         connection.sendall(head.encode() + body)

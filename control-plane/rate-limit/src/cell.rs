@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Millis;
 use crate::window::Window;
 
+/// By how much the clocks of servers may differ, in milliseconds.
+const CLOCKS_DIFFER: Millis = 3_600_000;
+
 /// How hits are counted against a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Algorithm {
@@ -62,10 +65,17 @@ impl Cell {
         }
     }
 
-    /// Moves on to `now`, which lies in `window`, for a limit of `limit` hits. Time never moves back: with a clock that
-    /// is behind, what the counter knows stays.
+    /// Moves on to `now`, which lies in `window`, for a limit of `limit` hits. Time does not move back: with a clock that
+    /// is behind, what the counter knows stays. Only when it is ahead by more than clocks can differ, one was wrong: what
+    /// is spent then counts from now on, rather than until the time comes that the clock showed.
     pub(crate) fn advance(&mut self, window: Window, limit: u64, now: Millis) {
+        let most = now.saturating_add(CLOCKS_DIFFER);
         match self {
+            Self::Window { start, end, earlier, .. } if *start > most => {
+                *earlier = 0;
+                *start = window.start;
+                *end = window.end;
+            }
             Self::Window { start, end, count, earlier } if window.start > *start => {
                 *earlier = if window.start == *end { *count } else { 0 };
                 *count = 0;
@@ -75,7 +85,9 @@ impl Cell {
             Self::Window { .. } => {}
             Self::Bucket { at, level, length } => {
                 *length = window.length();
-                if now > *at {
+                if *at > most {
+                    *at = now;
+                } else if now > *at {
                     let drained = real(now.abs_diff(*at)) * real(limit) / real(length.unsigned_abs());
                     *level = (*level - drained).max(0.0);
                     *at = now;
@@ -205,6 +217,21 @@ mod tests {
         assert_eq!(cell.forgotten_at(Algorithm::TokenBucket, 60), 61_500 + 2 * 60_000);
         cell.advance(MINUTE, 60, 61_500 + 118_500);
         assert_eq!(cell.spent(Algorithm::TokenBucket, 180_000), 0);
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_does_not_hold_a_counter_for_ever() {
+        let later = 400 * 24 * 3_600_000;
+        let wrong = Window { start: later, end: later + 60_000 };
+        for algorithm in [Algorithm::FixedWindow, Algorithm::SlidingWindow, Algorithm::TokenBucket] {
+            let mut cell = Cell::fresh(algorithm, wrong, later);
+            cell.add(10);
+            cell.advance(MINUTE, 10, 60_000);
+            assert_eq!(cell.spent(algorithm, 60_000), 10, "nothing is given out again");
+            cell.advance(NEXT, 10, 179_999);
+            cell.advance(Window { start: 180_000, end: 240_000 }, 10, 239_999);
+            assert_eq!(cell.spent(algorithm, 239_999), 0);
+        }
     }
 
     #[test]

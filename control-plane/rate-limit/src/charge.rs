@@ -82,8 +82,9 @@ pub struct Charge {
     pub window: Window,
     /// The request it is for, together with the counter and the kind: a second charge of the same name has no effect.
     pub once: Option<Key>,
-    /// For [`Kind::Refund`]: the name of the reservation. A refund with one is bounded by it.
-    pub reservation: Option<Key>,
+    /// Name of the charge it belongs with: of a [`Kind::Refund`] its reservation, by which it is bounded; of a
+    /// [`Kind::Admit`] its refund, which may have come first.
+    pub counterpart: Option<Key>,
     /// What the counter is called on pages.
     pub label: Arc<str>,
 }
@@ -123,7 +124,7 @@ pub struct Reading {
 pub(crate) struct Record {
     /// Start of the window it was made in; 0 for a bucket.
     pub(crate) start: Millis,
-    /// Hits it added.
+    /// Hits it added; of a refund, those it could not give back because they were not reserved, or not yet.
     pub(crate) hits: u64,
     /// Whether it was over the limit.
     pub(crate) over: bool,
@@ -138,8 +139,8 @@ pub(crate) struct Ledger {
     pub(crate) cells: Vec<Cell>,
     /// What is remembered under each charge's `once`.
     pub(crate) records: Vec<Option<Record>>,
-    /// What is remembered under each charge's `reservation`.
-    pub(crate) reservations: Vec<Option<Record>>,
+    /// What is remembered under each charge's `counterpart`.
+    pub(crate) counterparts: Vec<Option<Record>>,
 }
 
 /// Carries out a batch. `ledger` then holds the counters and records to keep.
@@ -178,10 +179,14 @@ fn one(batch: &Batch, index: usize, ledger: &mut Ledger, refused: bool) -> Optio
         return Some(Reading { over: known.over, repeated: true, ..reading });
     }
 
+    let counterpart = ledger.counterparts.get(index).copied().flatten();
     let mut hits = charge.hits;
     let mut kept = true;
     match charge.kind {
         Kind::Admit => {
+            // Calls overtake each other when a request is given up while the service is asked: its reservation takes
+            // what the refund did not ask for.
+            hits = hits.saturating_sub(counterpart.map_or(0, |refund| refund.hits));
             reading.over = match hits {
                 0 => before >= charge.limit,
                 _ => before.saturating_add(hits) > charge.limit,
@@ -196,13 +201,13 @@ fn one(batch: &Batch, index: usize, ledger: &mut Ledger, refused: bool) -> Optio
         }
         Kind::Settle => cell.add(hits),
         Kind::Refund => {
-            if charge.reservation.is_some() {
-                let reserved = ledger.reservations.get(index).copied().flatten();
-                let reserved = reserved.filter(|reserved| reserved.start == start);
+            if charge.counterpart.is_some() {
+                let reserved = counterpart.filter(|reserved| reserved.start == start);
                 reading.dropped = reserved.is_none();
                 hits = hits.min(reserved.map_or(0, |reserved| reserved.hits));
             }
             cell.take(hits);
+            hits = charge.hits - hits;
         }
     }
     reading.after = cell.spent(charge.algorithm, batch.now);
@@ -233,7 +238,7 @@ mod tests {
             algorithm: Algorithm::FixedWindow,
             window: WINDOW,
             once: None,
-            reservation: None,
+            counterpart: None,
             label: "test".into(),
         }
     }
@@ -249,7 +254,7 @@ mod tests {
             .map(|count| Cell::Window { start: 0, end: 60_000, count: *count, earlier: 0 })
             .collect();
         let none = vec![None; charges.len()];
-        let mut ledger = Ledger { places: places.to_vec(), cells, records: none.clone(), reservations: none };
+        let mut ledger = Ledger { places: places.to_vec(), cells, records: none.clone(), counterparts: none };
         let batch = Batch { now: 1, all_or_nothing, domain: Key([0; 16]), charges };
         let readings = carry_out(&batch, &mut ledger);
         let counts = ledger.cells.iter().map(|cell| cell.spent(Algorithm::FixedWindow, 1)).collect();
@@ -313,12 +318,12 @@ mod tests {
     fn refunds_are_bounded_by_what_was_reserved_in_this_window() {
         let refund = |record: Option<Record>| {
             let mut charge = charge(Kind::Refund, 50, 100);
-            charge.reservation = Some(Key([2; 16]));
+            charge.counterpart = Some(Key([2; 16]));
             let mut ledger = Ledger {
                 places: vec![0],
                 cells: vec![Cell::Window { start: 0, end: 60_000, count: 90, earlier: 0 }],
                 records: vec![None],
-                reservations: vec![record],
+                counterparts: vec![record],
             };
             let batch = Batch { now: 1, all_or_nothing: true, domain: Key([0; 16]), charges: vec![charge] };
             let reading = carry_out(&batch, &mut ledger)[0];

@@ -115,7 +115,11 @@ fn charge(
             Kind::Settle => "settle",
             Kind::Refund => "refund",
         }),
-        reservation: (said.kind == Kind::Refund).then(|| named("admit")).flatten(),
+        counterpart: match said.kind {
+            Kind::Admit => named("refund"),
+            Kind::Settle => None,
+            Kind::Refund => named("admit"),
+        },
         label: label.into(),
     }
 }

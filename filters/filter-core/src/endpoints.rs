@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use filter_config::Endpoint;
 use llm_dialects::Dialect;
+use llm_dialects::output_limit::Form;
 
 /// Path suffixes and what is spoken there, longest first.
 #[derive(Debug)]
@@ -106,6 +107,14 @@ pub(crate) fn dialect(endpoint: Endpoint) -> Option<Dialect> {
         }
         Endpoint::BedrockConverse | Endpoint::BedrockConverseStream => Some(Dialect::BedrockConverse),
         _ => None,
+    }
+}
+
+/// The form in which a request to an endpoint limits what is generated; `None` for those that generate no text.
+pub(crate) fn limited(endpoint: Endpoint) -> Option<Form> {
+    match endpoint {
+        Endpoint::OpenaiCompletions => Some(Form::Completions),
+        _ => dialect(endpoint).map(Form::Chat),
     }
 }
 

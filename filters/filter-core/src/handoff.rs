@@ -10,7 +10,7 @@ use llm_dialects::{Error, inspect};
 
 use crate::endpoints;
 use crate::error_form::ErrorForm;
-use crate::record::{Published, RECORD_STATE, Record, Traits};
+use crate::record::{Outcome, Published, RECORD_STATE, Record, Traits};
 use crate::{Attribute, HeaderMap, Host};
 
 /// State key of the client's credential, present only when the `llm` filter is told to keep it.
@@ -38,6 +38,8 @@ pub(crate) struct Handoff {
     pub(crate) traits: Traits,
     /// Why the request cannot be served anywhere.
     pub(crate) invalid: Option<Invalid>,
+    /// An attempt before this one has failed.
+    pub(crate) has_failed: bool,
 }
 
 /// A request that no provider can serve.
@@ -111,6 +113,7 @@ impl Handoff {
             stream: record.stream,
             model: record.model.unwrap_or_default().into_owned(),
             body_bytes: record.request_bytes,
+            has_failed: record.outcome == Outcome::Failed,
             invalid: record
                 .invalid
                 .map(|field| Invalid { field: field.into_owned(), message: message.into_owned() }),

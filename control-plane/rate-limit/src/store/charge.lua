@@ -2,7 +2,7 @@
 --
 -- KEYS: the distinct counters, then one for each remembered request that a charge names.
 -- ARGV: now, all_or_nothing (1 or 0), how long to remember requests; then for each charge, ten of:
---   kind (a, s, r), hits, limit, enforced (1 or 0), algorithm (f, s, b), start, end, counter, once, reservation
+--   kind (a, s, r), hits, limit, enforced (1 or 0), algorithm (f, s, b), start, end, counter, once, counterpart
 --   (the last three are places in KEYS, 0 for none), and then the labels of the counters.
 -- Answers with seven numbers for each charge: before, after, start, end, over, repeated, dropped.
 --
@@ -18,7 +18,7 @@ for index = 1, tonumber(ARGV[4]) do
     kind = ARGV[from + 1], hits = tonumber(ARGV[from + 2]), limit = tonumber(ARGV[from + 3]),
     enforced = ARGV[from + 4] == '1', algorithm = ARGV[from + 5],
     start = tonumber(ARGV[from + 6]), stop = tonumber(ARGV[from + 7]),
-    cell = tonumber(ARGV[from + 8]), once = tonumber(ARGV[from + 9]), reservation = tonumber(ARGV[from + 10]),
+    cell = tonumber(ARGV[from + 8]), once = tonumber(ARGV[from + 9]), counterpart = tonumber(ARGV[from + 10]),
   }
   labels = from + 10
 end
@@ -46,13 +46,20 @@ local function load(charge)
   return fresh(charge)
 end
 
+-- By how much the clocks of servers may differ.
+local most = now + 3600000
+
 local function advance(cell, charge)
   if cell.t then
     cell.length = math.max(charge.stop - charge.start, 1)
-    if now > cell.t then
+    if cell.t > most then
+      cell.t = now
+    elseif now > cell.t then
       cell.v = math.max(cell.v - (now - cell.t) * charge.limit / cell.length, 0)
       cell.t = now
     end
+  elseif cell.s > most then
+    cell.p, cell.s, cell.e = 0, charge.start, charge.stop
   elseif charge.start > cell.s then
     cell.p = charge.start == cell.e and cell.n or 0
     cell.n, cell.s, cell.e = 0, charge.start, charge.stop
@@ -101,7 +108,10 @@ local function one(charge, cells, records, refused)
   end
   local start = cell.s or 0
   local hits, kept = charge.hits, true
+  local counterpart = remembered_of(charge.counterpart)
   if charge.kind == 'a' then
+    -- A refund that came first.
+    hits = math.max(hits - (counterpart and counterpart.hits or 0), 0)
     local over
     if hits == 0 then over = before >= charge.limit else over = before + hits > charge.limit end
     local charged = not refused and (not over or not charge.enforced or charge.algorithm == 'f')
@@ -112,13 +122,14 @@ local function one(charge, cells, records, refused)
   elseif charge.kind == 's' then
     add(cell, hits)
   else
-    if charge.reservation ~= 0 then
-      local reserved = remembered_of(charge.reservation)
+    if charge.counterpart ~= 0 then
+      local reserved = counterpart
       if reserved and reserved.start ~= start then reserved = nil end
       reading[7] = reserved and 0 or 1
       hits = math.min(hits, reserved and reserved.hits or 0)
     end
     take(cell, hits)
+    hits = charge.hits - hits
   end
   reading[2] = spent(cell, charge.algorithm)
   if kept and charge.hits > 0 and charge.once ~= 0 then

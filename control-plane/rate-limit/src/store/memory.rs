@@ -119,7 +119,7 @@ impl MemoryStore {
         let mut wanted: Vec<usize> = batch
             .charges
             .iter()
-            .flat_map(|c| [Some(c.key), c.once, c.reservation])
+            .flat_map(|c| [Some(c.key), c.once, c.counterpart])
             .flatten()
             .map(place)
             .collect();
@@ -130,7 +130,7 @@ impl MemoryStore {
 
         let mut keys: Vec<Key> = Vec::with_capacity(batch.charges.len());
         let mut ledger =
-            Ledger { places: Vec::new(), cells: Vec::new(), records: Vec::new(), reservations: Vec::new() };
+            Ledger { places: Vec::new(), cells: Vec::new(), records: Vec::new(), counterparts: Vec::new() };
         for charge in &batch.charges {
             let place = keys.iter().position(|key| *key == charge.key).unwrap_or(keys.len());
             if place == keys.len() {
@@ -146,7 +146,7 @@ impl MemoryStore {
             ledger.places.push(place);
             let mut record = |key: Option<Key>| shards.of(key?)?.requests.get(&key?).copied();
             ledger.records.push(record(charge.once));
-            ledger.reservations.push(record(charge.reservation));
+            ledger.counterparts.push(record(charge.counterpart));
         }
         let known = ledger.records.clone();
         let readings = carry_out(batch, &mut ledger);

@@ -70,7 +70,7 @@ impl RedisStore {
                 invocation.key(format!("weir:{{{tag}}}:counter:{}", charge.key.hex()));
             }
         }
-        for key in batch.charges.iter().flat_map(|charge| [charge.once, charge.reservation]).flatten() {
+        for key in batch.charges.iter().flat_map(|charge| [charge.once, charge.counterpart]).flatten() {
             if !keys.contains(&key) {
                 keys.push(key);
                 invocation.key(format!("weir:{{{tag}}}:request:{}", key.hex()));
@@ -92,7 +92,7 @@ impl RedisStore {
             };
             invocation.arg(kind).arg(charge.hits).arg(charge.limit).arg(u8::from(charge.enforced));
             invocation.arg(letter(charge.algorithm)).arg(charge.window.start).arg(charge.window.end);
-            invocation.arg(place(Some(charge.key))).arg(place(charge.once)).arg(place(charge.reservation));
+            invocation.arg(place(Some(charge.key))).arg(place(charge.once)).arg(place(charge.counterpart));
         }
         labels.iter().for_each(|label| {
             invocation.arg(*label);

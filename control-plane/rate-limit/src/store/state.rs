@@ -166,7 +166,7 @@ mod tests {
             algorithm,
             window: Window { start: 0, end: unit.millis() },
             once: Some(Key::beside(Key::of([name]), [name, "request"])),
-            reservation: None,
+            counterpart: None,
             label: name.into(),
         };
         Batch { now: 5, all_or_nothing: true, domain: Key::of(["d"]), charges: vec![charge] }

@@ -177,6 +177,36 @@ async fn reservations_are_settled_and_refunded_once() {
     }
 }
 
+/// A request can be given up while the service is asked; then its refund may be carried out first.
+#[tokio::test]
+async fn a_refund_that_overtakes_its_reservation_counts() {
+    for setup in Setup::both(BUDGET) {
+        let charges = |id: &str, number| {
+            let named = format!("weir.request={id}");
+            vec![hits(&["user=a", &named], number), hits(&["team=t", &named], number)]
+        };
+        let unused = |id: &str, number| {
+            let named = format!("weir.request={id}");
+            vec![refund(&["user=a", &named], number), refund(&["team=t", &named], number)]
+        };
+        for _ in 0..2 {
+            assert_eq!(setup.ask(unused("r1", 300)).await.overall_code(), Code::Ok);
+            assert_eq!(setup.ask(charges("r1", 300)).await.overall_code(), Code::Ok);
+            assert_eq!(setup.spent().await, 0);
+        }
+        // What was used of it stays.
+        setup.ask(unused("r2", 250)).await;
+        setup.ask(charges("r2", 300)).await;
+        assert_eq!(setup.spent().await, 2 * 50);
+        // A refund is for its own request, and never for more than was reserved.
+        setup.ask(unused("r3", 500)).await;
+        setup.ask(charges("r3", 300)).await;
+        setup.ask(charges("r4", 300)).await;
+        setup.ask(unused("r3", 500)).await;
+        assert_eq!(setup.spent().await, 2 * 350);
+    }
+}
+
 #[tokio::test]
 async fn a_reservation_of_last_month_is_not_refunded_this_month() {
     for setup in Setup::both(BUDGET) {

@@ -94,6 +94,10 @@ pub(super) struct Fit {
     pub(super) output: u64,
 }
 
+/// Most tokens, or millionths of a dollar, that one request counts: Envoy 1.40 leaves out descriptors with more, and a
+/// usage nobody can have must not empty a bucket for years.
+pub(super) const MOST_COUNTED: u64 = 1_000_000_000;
+
 /// An answer that has less than this part of the tokens it could have is not begun.
 const USEFUL_PART: u64 = 16;
 
@@ -136,8 +140,8 @@ impl Used {
             // A request is one, whatever became of it.
             (Unit::Requests, _, _) => reserved,
             (_, Self::Nothing, _) => 0,
-            (Unit::Tokens, Self::Known(usage), _) => tokens(&usage),
-            (Unit::MicroUsd, Self::Known(usage), Some(model)) => micro_usd(model, &usage),
+            (Unit::Tokens, Self::Known(usage), _) => tokens(&usage).min(MOST_COUNTED),
+            (Unit::MicroUsd, Self::Known(usage), Some(model)) => micro_usd(model, &usage).min(MOST_COUNTED),
             (_, Self::Unknown, _) | (Unit::MicroUsd, Self::Known(_), None) => match on_unknown {
                 OnUnknownUsage::ChargeReserved => reserved,
                 OnUnknownUsage::Refund => 0,

@@ -11,6 +11,9 @@ pub(super) struct Shape {
     pub(super) capacity: u64,
 }
 
+/// By how many milliseconds the clocks of an Envoy's workers may differ.
+const CLOCKS_DIFFER_MS: u64 = 10_000;
+
 /// What is in a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Level {
@@ -44,11 +47,14 @@ impl Shape {
     fn level(self, stored: Option<&[u8]>, now_ms: u64) -> Level {
         let full = self.scale(self.capacity);
         let Some(stored) = stored.and_then(Level::read) else { return Level { scaled: full, at_ms: now_ms } };
-        // Clocks of workers differ by moments: time never runs backwards here.
-        let elapsed = now_ms.saturating_sub(stored.at_ms);
+        // Clocks of workers differ by moments: time never runs backwards here. But a clock that was wrong and is put right
+        // must not keep the bucket from filling until the time comes that it showed.
+        let was_wrong = stored.at_ms > now_ms.saturating_add(CLOCKS_DIFFER_MS);
+        let at_ms = if was_wrong { now_ms } else { stored.at_ms };
+        let elapsed = now_ms.saturating_sub(at_ms);
         let inflow = i128::from(elapsed).saturating_mul(i128::from(self.amount));
         let scaled = stored.scaled.saturating_add(inflow).min(full);
-        Level { scaled, at_ms: stored.at_ms.max(now_ms) }
+        Level { scaled, at_ms: at_ms.max(now_ms) }
     }
 
     /// Takes as much as `choose` says of what is there, or nothing when it says how much would be needed. Gives the bucket
@@ -190,6 +196,16 @@ mod tests {
         assert!(!run.take(0, 1).taken);
         assert!(!run.take(1099, 1).taken);
         assert!(run.take(1100, 1).taken);
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_gives_nothing_and_keeps_nothing_back() {
+        let mut run = Run(TEN_A_SECOND, None);
+        let day = 24 * 3_600_000;
+        assert!(run.take(day, 15).taken);
+        assert!(!run.take(0, 1).taken);
+        assert!(run.take(100, 1).taken);
+        assert!(!run.take(100, 1).taken);
     }
 
     #[test]

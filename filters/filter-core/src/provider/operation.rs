@@ -230,10 +230,10 @@ impl Attempt {
 
     /// Lets the model generate no more than was reserved for the answer.
     fn cap_output(&self, sent: Sent) -> Result<Sent, Error> {
-        match (self.handoff.traits.output_cap, endpoints::dialect(self.upstream), sent) {
-            (Some(cap), Some(dialect), Sent::Body { bytes, content_type }) => {
-                let answers = output_limit::get(dialect, &bytes)?.answers;
-                let bytes = output_limit::lower(dialect, bytes, (cap / answers).max(1))?;
+        match (self.handoff.traits.output_cap, endpoints::limited(self.upstream), sent) {
+            (Some(cap), Some(form), Sent::Body { bytes, content_type }) => {
+                let answers = output_limit::get(form, &bytes)?.answers;
+                let bytes = output_limit::lower(form, bytes, (cap / answers).max(1))?;
                 Ok(Sent::Body { bytes, content_type })
             }
             (_, _, sent) => Ok(sent),

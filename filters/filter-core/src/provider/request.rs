@@ -56,7 +56,12 @@ pub(super) fn headers(exchange: &mut ProviderExchange, host: &mut dyn Host, end:
     if untouched && !plan.config.guarded {
         restore_length(host, attempt.handoff.body_bytes);
     }
+    let has_failed = attempt.handoff.has_failed;
     exchange.attempt = Some(attempt);
+    if has_failed {
+        // What stands in the record is over. Should the client leave now, this provider may have begun.
+        exchange.record_nothing(host, Outcome::Partial, None);
+    }
     if untouched || end {
         return HeadersFlow::Continue(BodyMode::Skip);
     }
@@ -84,7 +89,7 @@ impl Attempt {
     fn asks_for_more_than_reserved(&self) -> bool {
         let traits = &self.handoff.traits;
         let more = |cap: u64| traits.max_output.is_none_or(|asked| asked > cap);
-        endpoints::dialect(self.upstream).is_some() && traits.output_cap.is_some_and(more)
+        endpoints::limited(self.upstream).is_some() && traits.output_cap.is_some_and(more)
     }
 
     /// The provider gets another body than the client sent.

@@ -182,13 +182,19 @@ pub(super) fn body(exchange: &mut ProviderExchange, host: &mut dyn Host, body: &
 /// Publishes what a whole answer of `length` bytes says; where the provider does not count, with an estimate.
 fn record_whole(exchange: &ProviderExchange, host: &mut dyn Host, facts: &AnswerFacts, length: usize) {
     let attempt = exchange.attempt.as_ref().filter(|attempt| attempt.operation.is_counted(attempt.upstream));
-    let Some(attempt) = attempt.filter(|_| facts.usage.is_none()) else {
+    let Some(attempt) = attempt.filter(|_| counted_by_provider(facts).is_none()) else {
         exchange.record(host, facts, Outcome::Complete, None);
         return;
     };
     let usage = stream::estimate(&attempt.handoff, (length as u64).div_ceil(4));
     let guess = AnswerFacts { model: facts.model.clone(), usage: Some(usage) };
     exchange.record(host, Known { facts: &guess, estimated: true }, Outcome::Complete, None);
+}
+
+/// The usage of generated text, as the provider says. Some servers send counts that are all 0, which is no count: every
+/// request has input.
+fn counted_by_provider(facts: &AnswerFacts) -> Option<Usage> {
+    facts.usage.filter(|usage| usage.total() > 0)
 }
 
 /// Publishes the state of a stream. Until the provider has said the last word on usage, what was generated is counted
@@ -199,7 +205,7 @@ fn record_stream(exchange: &ProviderExchange, host: &mut dyn Host, stream: &Stre
     let counted = exchange.attempt.as_ref().filter(|attempt| attempt.operation.is_counted(attempt.upstream));
     let guess = counted.and_then(|attempt| {
         let output = stream.estimated_output();
-        match facts.usage {
+        match counted_by_provider(facts) {
             None => Some(stream::estimate(&attempt.handoff, output)),
             // Anthropic begins with the input, and one token of output.
             Some(said) if outcome != Outcome::Complete && said.output < output => {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use filter_config::LIMIT_OVERRIDES_HEADER;
 use filter_core::fake_host::{FakeStream, Passed, SharedState};
 use filter_core::{
     Attribute, FilterKind, HeaderMap, Metric, Outcome, Plan, RECORD_STATE, Record, RecordedUsage, Traits,
@@ -249,6 +250,53 @@ fn the_service_is_told_what_is_reserved_and_what_differs() {
     stream.response(&[(":status", "429")], &[]);
     end(&mut stream, None, Outcome::Refused);
     assert!(published(&stream).keys().all(|key| !key.ends_with(".refund") && !key.ends_with(".charge")));
+    // A call that failed may have been carried out.
+    let (mut stream, _) = all.start(&asked);
+    stream.host.attributes.insert(Attribute::ResponseCodeDetails, "rate_limiter_error".to_owned());
+    stream.response(&[(":status", "500")], &[]);
+    end(&mut stream, None, Outcome::Failed);
+    assert_eq!(published(&stream)["weir.limit.t.refund"], "120");
+}
+
+#[test]
+fn limits_go_to_the_service_with_what_it_is_asked() {
+    let descriptor = |name: &str, limit: &str| {
+        json!({"name": name, "unit": "tokens", "limit_override": limit,
+            "entries": [{"name": "all", "expression": "'x'"}]})
+    };
+    let all = Requests::new(policy(&json!({"descriptors": [
+        descriptor("a", "{'unit': 'hour', 'requestsPerUnit': request.headers['x-user'] == 'ann' ? 7 : 8}"),
+        descriptor("fails", "request.headers['x-plan']"),
+        descriptor("is-none", "{'unit': 'fortnight', 'requestsPerUnit': 7}"),
+        json!({"name": "b", "unit": "tokens", "entries": [{"name": "all", "expression": "'x'"}]}),
+    ]})));
+    let header = |stream: &FakeStream| {
+        let headers = &stream.host.headers[&HeaderMap::Request];
+        let of_limits = headers.iter().filter(|(name, _)| name == LIMIT_OVERRIDES_HEADER);
+        of_limits.map(|(_, value)| value.clone()).collect::<Vec<_>>()
+    };
+    let (mut stream, passed) = all.start(&Asked { input: 20, most: Some(100) });
+    assert!(passes(&passed));
+    // A google.protobuf.Value: {"a": {"requests_per_unit": 7, "unit": "HOUR"}}.
+    assert_eq!(
+        header(&stream),
+        ["KjkKNwoBYRIyKjAKHgoRcmVxdWVzdHNfcGVyX3VuaXQSCREAAAAAAAAcQAoOCgR1bml0EgYaBEhPVVI="]
+    );
+    // Where an override fails, the descriptor is left out, as where an entry does.
+    let hits = published(&stream).into_keys().filter(|key| key.ends_with(".hits")).collect::<Vec<_>>();
+    assert_eq!(hits, ["weir.limit.a.hits", "weir.limit.b.hits"]);
+    assert_eq!(observed(&stream), [["tokens", "descriptor_failed"]; 2]);
+    end(&mut stream, Some((100, 80)), Outcome::Complete);
+    let charges = published(&stream).into_keys().filter(|key| key.ends_with(".charge")).collect::<Vec<_>>();
+    assert_eq!(charges, ["weir.limit.a.charge", "weir.limit.b.charge"]);
+    // Nobody but this filter says what is in the header.
+    for config in [json!({"local": [bucket("x", "tokens", 1000)]}), json!({})] {
+        let plan = if config == json!({}) { plan(&config) } else { policy(&config) };
+        let mut stream = FakeStream::start(&plan, &SharedState::default());
+        let headers = [(":method", "POST"), (":path", "/"), (LIMIT_OVERRIDES_HEADER, "KgA=")];
+        assert!(passes(&stream.request(&headers, &[])));
+        assert!(header(&stream).is_empty());
+    }
 }
 
 #[test]

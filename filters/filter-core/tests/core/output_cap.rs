@@ -1,7 +1,7 @@
 //! What the provider filter makes of a reservation for the answer.
 
 use filter_core::fake_host::{FakeStream, Passed, SharedState};
-use filter_core::{FilterKind, Plan, RECORD_STATE, Record, Traits};
+use filter_core::{FilterKind, Outcome, Plan, RECORD_STATE, Record, Traits};
 use serde_json::{Value, json};
 
 fn provider(endpoint: &str) -> Plan {
@@ -38,7 +38,8 @@ fn chat(more: &Value) -> Value {
 fn providers_are_told_of_the_reservation() {
     let table = [
         ("openai_chat", json!({"max_tokens": 90}), Some(90), "/max_tokens", 50),
-        ("openai_chat", json!({}), None, "/max_completion_tokens", 50),
+        ("openai_chat", json!({}), None, "/max_tokens", 50),
+        ("openai_chat", json!({"n": "5"}), None, "/max_tokens", 10),
         ("openai_chat", json!({"max_tokens": 30}), Some(30), "/max_tokens", 30),
         ("openai_chat", json!({"max_tokens": 90, "n": 5}), Some(450), "/max_tokens", 10),
         ("anthropic_messages", json!({"max_tokens": 90}), Some(90), "/max_tokens", 50),
@@ -69,4 +70,20 @@ fn t26_a_stream_that_passes_its_reservation_ends() {
     assert!((50..120).contains(&words), "{words}");
     assert!(got.contains("token_limit_reached") && got.trim_end().ends_with('}'), "{got}");
     assert!(stream.over);
+}
+
+/// What is settled when a client leaves stands in the record: a provider that failed is not the one that is asked now.
+#[test]
+fn t27_the_failure_of_a_provider_is_over_when_the_next_is_asked() {
+    let (mut first, _) = attempt("openai_chat", &chat(&json!({})), false, 50, None);
+    let headers = [(":status", "500"), ("content-type", "application/json")];
+    first.response(&headers, &[br#"{"error":{"message":"no","type":"server_error"}}"#]);
+    let outcome = |state: &SharedState| {
+        serde_json::from_slice::<Record<'_>>(&state.borrow()[RECORD_STATE]).unwrap().outcome
+    };
+    assert_eq!(outcome(&first.host.state), Outcome::Failed);
+    let state = SharedState::clone(&first.host.state);
+    let mut second = FakeStream::start(&provider("openai_chat"), &state);
+    second.request(&[(":method", "POST"), (":path", "/x")], &[chat(&json!({})).to_string().as_bytes()]);
+    assert_eq!(outcome(&state), Outcome::Partial);
 }

@@ -42,6 +42,7 @@ mod wire;
 
 pub use error::{decode_error, encode_error, error_status, is_error_body};
 pub(crate) use message_encode::refused;
+pub(crate) use models::takes_max_completion_tokens;
 pub use request_decode::decode_request;
 pub use request_encode::encode_request;
 pub use response::{decode_response, encode_response};

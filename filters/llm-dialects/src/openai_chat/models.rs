@@ -77,6 +77,11 @@ pub(super) fn rules(model: &str) -> Rules {
     }
 }
 
+/// Whether the output limit of `model` is called `max_completion_tokens`.
+pub(crate) fn takes_max_completion_tokens(model: &str) -> bool {
+    rules(model).max_completion_tokens
+}
+
 /// The version at the start of `text`: `5.2-mini`, `4o`, `35-turbo` (Azure's 3.5), `5`.
 fn version(text: &str) -> Option<(u32, u32)> {
     let number = |text: &str| {

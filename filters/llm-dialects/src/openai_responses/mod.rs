@@ -42,6 +42,7 @@ pub use crate::openai_chat::{decode_error, encode_error, error_status, is_error_
 pub use facts::{response_facts, watch};
 pub(crate) use reasoning::changed as changed_signature;
 pub use request_decode::decode_request;
+pub(crate) use request_encode::MIN_OUTPUT_TOKENS;
 pub use request_encode::encode_request;
 pub use response::{decode_response, encode_response};
 pub use stream_decode::StreamDecoder;

@@ -20,7 +20,7 @@ const LOW_BUDGET: u64 = 1024;
 const MEDIUM_BUDGET: u64 = 2048;
 
 /// The smallest `max_output_tokens` OpenAI takes. Claude Code asks for 1 to check its quota.
-const MIN_OUTPUT_TOKENS: u64 = 16;
+pub(crate) const MIN_OUTPUT_TOKENS: u64 = 16;
 
 /// The longest `user` OpenAI takes, in bytes. Claude Code sends more than twice as much.
 const MAX_USER_LENGTH: usize = 64;
