@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::model_checks::check_expression;
 use crate::rules::{at_least_one_of, exactly_one_of};
 use crate::schema::Issue;
-use crate::unserved::Refused;
 use crate::{HttpUrl, PolicyBackendRef};
 
 /// How much clients may use.
@@ -156,10 +155,11 @@ pub struct RateLimitDescriptor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16384))]
     pub cost: Option<String>,
-    /// CEL expression for a limit in place of the service's own.
+    /// CEL expression over the request for a limit in place of the service's own: an object with `unit` (`second`, `minute`,
+    /// `hour`, `day`, `month` or `year`) and `requestsPerUnit`. Where it fails, the whole descriptor is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "crate::unserved::refused_string")]
-    pub limit_override: Option<Refused>,
+    #[schemars(length(min = 1, max = 16384))]
+    pub limit_override: Option<String>,
 }
 
 /// A name and its value.
@@ -283,6 +283,9 @@ fn check_global(path: &str, global: &GlobalRateLimit, issues: &mut Vec<Issue>) {
         }
         if let Some(cost) = &descriptor.cost {
             check_expression(&format!("{path}.cost"), cost, issues);
+        }
+        if let Some(limit) = &descriptor.limit_override {
+            check_expression(&format!("{path}.limitOverride"), limit, issues);
         }
     }
 }

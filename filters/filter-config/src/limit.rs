@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::limit_override::{MOST_OVERRIDE_BYTES, OVERRIDE_BYTES};
 use crate::{Error, check_version, default_version, parse};
 
 /// Configuration of the downstream `limit` filter. It stands behind `llm` (or `usage`), whose record says what a
@@ -94,7 +95,8 @@ pub enum Unit {
 /// This filter publishes, as filter state, the value of entry `n` of descriptor `name` under
 /// `weir.limit.<name>.<n>`; what is asked for at admission under `weir.limit.<name>.hits`; and at the end, where it
 /// differs, what is to be charged on top under `weir.limit.<name>.charge` or given back under
-/// `weir.limit.<name>.refund`. Nothing is published for a descriptor of which an entry fails.
+/// `weir.limit.<name>.refund`. Nothing is published for a descriptor of which an entry or the override fails. Overrides
+/// go into a header ([`LIMIT_OVERRIDES_HEADER`](crate::LIMIT_OVERRIDES_HEADER)).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Descriptor {
@@ -108,6 +110,10 @@ pub struct Descriptor {
     /// money over `llm`, when it is over. Absent, or when it fails: one request, all tokens, the price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<String>,
+    /// CEL expression over the request for the limit that holds in place of the service's own: an object as
+    /// [`LimitOverride::read`](crate::LimitOverride::read) takes it. When it fails, the descriptor is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_override: Option<String>,
 }
 
 /// One entry of a descriptor.
@@ -214,6 +220,14 @@ impl Limit {
                     return Err(invalid(field("entries"), "name at least one entry"));
                 }
             }
+            let overridden =
+                limits.descriptors.iter().filter(|descriptor| descriptor.limit_override.is_some());
+            let bytes: usize = overridden.map(|descriptor| descriptor.name.len() + OVERRIDE_BYTES).sum();
+            if bytes > MOST_OVERRIDE_BYTES {
+                let message =
+                    "names of those with `limit_override` are too long for one header: shorten them";
+                return Err(invalid(format!("policies[{policy:?}].descriptors"), message));
+            }
         }
         for (index, name) in config.default_policies.iter().enumerate() {
             if !config.policies.contains_key(name) {
@@ -255,5 +269,18 @@ mod tests {
             message(r#"{"policies":{"p":{"descriptors":[{"name":"d","unit":"tokens","entries":[]}]}}}"#)
                 .contains("descriptors[0].entries")
         );
+        let overridden = |length: usize| {
+            let descriptors = (0..16).map(|place| {
+                serde_json::json!({"name": format!("{place:0length$}"), "unit": "requests", "limit_override": "{}",
+                    "entries": [{"name": "k", "expression": "'x'"}]})
+            });
+            let descriptors: Vec<Value> = descriptors.collect();
+            Limit::from_json(
+                serde_json::json!({"policies": {"p": {"descriptors": descriptors}}}).to_string().as_bytes(),
+            )
+        };
+        // The longest names the control plane makes: a namespace, a policy, and the places of choice and descriptor.
+        assert!(overridden(63 + 1 + 253 + 3 + 3).is_ok());
+        assert!(overridden(324).unwrap_err().to_string().contains("policies[\"p\"].descriptors"));
     }
 }

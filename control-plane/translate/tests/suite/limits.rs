@@ -123,6 +123,16 @@ fn a_service_brings_its_cluster() {
 }
 
 #[test]
+fn an_override_needs_no_other_listener() {
+    let global = "{global: {url: 'http://192.0.2.1:8081', domain: d, descriptors: [{entries: [{name: a, \
+                  expression: request.path}]}]}}";
+    let limit = "limitOverride: '{\"unit\": \"hour\", \"requestsPerUnit\": 5}'";
+    let overridden = global.replace("request.path}]}", &format!("request.path}}], {limit}}}"));
+    let changes = between(&limited("Gateway", "gw", global), &limited("Gateway", "gw", &overridden));
+    assert_eq!(changes, [(ResourceKind::Extension, '~'), (ResourceKind::Routes, '~')].into());
+}
+
+#[test]
 fn what_is_spent_outlives_a_new_amount_and_not_a_new_unit() {
     let id = |limit: &str| {
         let translation = translated(&limited("Gateway", "gw", &format!("{{local: [{limit}]}}")));
@@ -148,12 +158,19 @@ fn global_limits_reserve_only_where_they_are_told_to() {
         let filter = &limits(&translation)["default/gw/8080"];
         let enabled = |name: &str| filter.policies[&format!("default/limit/{name}")].reserve.enabled;
         assert_eq!((enabled("local"), enabled("global")), (local, global), "{reserve}");
-        // One descriptor at admission, one at the end, and one to give back where something was reserved.
+        // One descriptor at admission; of a filter that is never held up, one at the end, and one to give back where
+        // something was reserved.
         let routes = routes(&translation, "default/gw/8080");
-        let config = routes[0].typed_per_filter_config.values().next().unwrap();
-        let per_route: envoy_proto::envoy::extensions::filters::http::ratelimit::v3::RateLimitPerRoute =
-            unpack(config).unwrap();
-        assert_eq!(per_route.rate_limits.len(), if global { 3 } else { 2 });
+        let configs = routes[0].typed_per_filter_config.iter().map(|(name, config)| {
+            let per_route: envoy_proto::envoy::extensions::filters::http::ratelimit::v3::RateLimitPerRoute =
+                unpack(config).unwrap();
+            let at_end: Vec<_> =
+                per_route.rate_limits.iter().map(|limit| limit.apply_on_stream_done).collect();
+            (name.ends_with("/end"), at_end)
+        });
+        let configs: std::collections::BTreeMap<_, _> = configs.collect();
+        let at_end = if global { vec![true, true] } else { vec![true] };
+        assert_eq!(configs, [(false, vec![false]), (true, at_end)].into());
         assert!(filter.policies.values().all(|policy| policy.counts(Unit::Tokens)));
     }
 }

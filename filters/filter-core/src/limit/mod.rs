@@ -6,6 +6,7 @@
 
 mod amounts;
 mod bucket;
+mod overrides;
 mod plan;
 mod told;
 
@@ -16,8 +17,9 @@ use llm_dialects::hub::Usage;
 use price_catalogue::Model;
 use serde_json::{Value, json};
 
-use self::amounts::{Expected, Fit, Used};
+use self::amounts::{Expected, Fit, MOST_COUNTED, Used};
 use self::bucket::{Shape, Standing};
+use self::overrides::Overrides;
 pub(crate) use self::plan::LimitPlan;
 use self::plan::{Bucket, Descriptor, Policy};
 use self::told::{Shown, refuse};
@@ -27,9 +29,6 @@ use crate::phases::Phases;
 use crate::record::{self, RECORD_STATE, Record};
 use crate::request_view::AskedModel;
 use crate::{Attribute, BodyMode, HeaderMap, HeadersFlow, Host, endpoints};
-
-/// Most hits one call may count: Envoy 1.40 leaves out descriptors with more.
-const MOST_HITS: u64 = 1_000_000_000;
 
 /// Endpoints whose answers have no usage.
 const NOT_COUNTED: [Endpoint; 4] = [
@@ -71,6 +70,7 @@ struct Asked {
 
 impl Phases for LimitExchange {
     fn request_headers(&mut self, host: &mut dyn Host, _end: bool) -> HeadersFlow {
+        overrides::forget(host);
         let names = host.attribute(Attribute::RouteLimits);
         let names = names.map(|names| serde_json::from_str::<Vec<RouteLimit>>(&names)).transpose();
         let handoff = Handoff::read(host);
@@ -181,7 +181,7 @@ impl Phases for LimitExchange {
             };
             if difference > 0 {
                 let key = format!("{}.{what}", asked.descriptor.state);
-                host.publish(&key, difference.min(MOST_HITS).to_string().as_bytes());
+                host.publish(&key, difference.min(MOST_COUNTED).to_string().as_bytes());
             }
         }
     }
@@ -228,9 +228,10 @@ impl LimitExchange {
         model: Option<&Model>,
         asking: AskedModel<'_>,
     ) {
+        let mut overrides = Overrides::default();
         for policy in policies {
             for descriptor in &policy.descriptors {
-                let Some(values) = descriptor.values(host, asking) else {
+                let Some(evaluated) = descriptor.evaluate(host, asking) else {
                     host.observe(
                         Metric::LimitDecisions,
                         &Labels::new([unit_name(descriptor.unit), "descriptor_failed"]),
@@ -238,14 +239,17 @@ impl LimitExchange {
                     );
                     continue;
                 };
-                for (index, value) in values.iter().enumerate() {
+                for (index, value) in evaluated.values.iter().enumerate() {
                     host.publish(&format!("{}.{index}", descriptor.state), value.as_bytes());
+                }
+                if let Some(limit) = evaluated.limit {
+                    overrides.add(&descriptor.name, limit);
                 }
                 let amount = match descriptor.unit {
                     Unit::Requests => descriptor.requests(host, asking),
                     unit => expected.reservation(unit, &policy.reserve, model),
                 };
-                let amount = amount.min(MOST_HITS);
+                let amount = amount.min(MOST_COUNTED);
                 host.publish(&format!("{}.hits", descriptor.state), amount.to_string().as_bytes());
                 self.asked.push(Asked {
                     descriptor: Arc::clone(descriptor),
@@ -254,17 +258,17 @@ impl LimitExchange {
                 });
             }
         }
+        overrides.hand_on(host);
     }
 }
 
 /// What a hand-off says of a request's size.
 fn expected(handoff: &Handoff) -> Expected {
-    let chat = endpoints::dialect(handoff.client).is_some() || handoff.client == Endpoint::OpenaiCompletions;
     Expected {
         // Most texts have more than three bytes for a token; what is no text is no better guessed otherwise.
         input: handoff.traits.input_tokens.unwrap_or(handoff.body_bytes.div_ceil(3)),
         output: handoff.traits.max_output,
-        generates: chat,
+        generates: endpoints::limited(handoff.client).is_some(),
     }
 }
 
@@ -335,5 +339,25 @@ fn unit_name(unit: Unit) -> &'static str {
         Unit::Requests => "requests",
         Unit::Tokens => "tokens",
         Unit::MicroUsd => "micro_usd",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use filter_config::variables::LLM_OF_USAGE;
+    use price_catalogue::Catalogue;
+
+    use super::*;
+
+    #[test]
+    fn what_was_used_is_what_is_said_to_be_there() {
+        let json = br#"{"providers": {"p": {"models": {"m": {"rates": {"input": "1", "output": "1"}}}}}}"#;
+        let catalogue = Catalogue::parse(json).unwrap();
+        let value = llm(&Usage::default(), None, catalogue.lookup("p", "m").model());
+        let mut members: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut said = LLM_OF_USAGE.members.unwrap().to_vec();
+        members.sort_unstable();
+        said.sort_unstable();
+        assert_eq!(members, said);
     }
 }

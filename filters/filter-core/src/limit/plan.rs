@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use expressions::Context;
-use filter_config::{Error, Limit, Reserve, RouteLimit, Unit};
+use filter_config::{Error, Limit, LimitOverride, Reserve, RouteLimit, Unit};
 use price_catalogue::Catalogue;
 use serde_json::Value;
 
@@ -40,11 +40,22 @@ pub(super) struct Bucket {
 
 #[derive(Debug)]
 pub(super) struct Descriptor {
+    pub(super) name: String,
     /// What its filter state begins with.
     pub(super) state: String,
     pub(super) unit: Unit,
     entries: Vec<RequestExpression>,
     cost: Option<RequestExpression>,
+    limit_override: Option<RequestExpression>,
+}
+
+/// A descriptor for a request.
+#[derive(Debug)]
+pub(super) struct Evaluated {
+    /// The values of its entries.
+    pub(super) values: Vec<String>,
+    /// The limit in place of the service's own.
+    pub(super) limit: Option<LimitOverride>,
 }
 
 impl LimitPlan {
@@ -82,9 +93,17 @@ impl LimitPlan {
                 }
                 let cost = descriptor.cost.as_deref();
                 let cost = cost.map(|cost| compile(format!("{place}.cost"), cost)).transpose()?;
-                let state = format!("weir.limit.{}", descriptor.name);
-                let compiled = Descriptor { state, unit: descriptor.unit, entries, cost };
-                descriptors.push(Arc::new(compiled));
+                let limit = descriptor.limit_override.as_deref();
+                let limit_override =
+                    limit.map(|limit| compile(format!("{place}.limit_override"), limit)).transpose()?;
+                descriptors.push(Arc::new(Descriptor {
+                    name: descriptor.name.clone(),
+                    state: format!("weir.limit.{}", descriptor.name),
+                    unit: descriptor.unit,
+                    entries,
+                    cost,
+                    limit_override,
+                }));
             }
             let policy = Policy { when, local, descriptors, reserve: policy.reserve };
             policies.insert(name, policy);
@@ -153,17 +172,20 @@ fn holds(when: &RequestExpression, host: &dyn Host, view: &RequestView<'_>) -> b
 }
 
 impl Descriptor {
-    /// The values of its entries; `None` when one of them fails.
-    pub(super) fn values(&self, host: &dyn Host, asking: AskedModel<'_>) -> Option<Vec<String>> {
+    /// What it is for a request; `None` when the value of an entry or the override fails, or is nothing of use.
+    pub(super) fn evaluate(&self, host: &dyn Host, asking: AskedModel<'_>) -> Option<Evaluated> {
         let view = view(asking);
-        self.entries
-            .iter()
-            .map(|entry| match entry.evaluate(host, &view).ok()? {
-                Value::String(text) => Some(text),
-                value @ (Value::Number(_) | Value::Bool(_)) => Some(value.to_string()),
-                Value::Null | Value::Array(_) | Value::Object(_) => None,
-            })
-            .collect()
+        let value = |entry: &RequestExpression| match entry.evaluate(host, &view).ok()? {
+            Value::String(text) => Some(text),
+            value @ (Value::Number(_) | Value::Bool(_)) => Some(value.to_string()),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        };
+        let values = self.entries.iter().map(value).collect::<Option<_>>()?;
+        let limit = match &self.limit_override {
+            Some(limit) => Some(LimitOverride::read(&limit.evaluate(host, &view).ok()?)?),
+            None => None,
+        };
+        Some(Evaluated { values, limit })
     }
 
     /// How many requests this one counts for: one, unless its own expression says otherwise.
