@@ -19,6 +19,7 @@ pub mod bootstrap;
 mod destination;
 mod envoy;
 mod error;
+mod expression;
 mod findings;
 mod gateway;
 mod guard;

@@ -30,6 +30,7 @@ const NAMESPACES: [&str; 6] = ["math", "base64", "url", "sha1", "sha256", "md5"]
 pub(crate) struct Compiled {
     pub(crate) node: Node,
     pub(crate) roots: BTreeSet<String>,
+    pub(crate) members: BTreeSet<(String, String)>,
     pub(crate) every_root: bool,
 }
 
@@ -47,9 +48,11 @@ pub(crate) fn compile(text: &str) -> Result<Compiled, Error> {
         .enable_ident_escape_syntax(true)
         .parse(text)
         .map_err(|errors| syntax(errors.errors.first()))?;
-    let mut compiler = Compiler { scope: Vec::new(), roots: BTreeSet::new(), every_root: false };
+    let mut compiler =
+        Compiler { scope: Vec::new(), roots: BTreeSet::new(), members: BTreeSet::new(), every_root: false };
     let node = compiler.node(tree, 0)?;
-    Ok(Compiled { node, roots: compiler.roots, every_root: compiler.every_root })
+    let Compiler { roots, members, every_root, .. } = compiler;
+    Ok(Compiled { node, roots, members, every_root })
 }
 
 fn syntax(error: Option<&cel::ParseError>) -> Error {
@@ -71,6 +74,8 @@ struct Compiler {
     /// Variables of the macros around the current node: the stack as it is during evaluation.
     scope: Vec<String>,
     roots: BTreeSet<String>,
+    /// Variables with the members of them that are named.
+    members: BTreeSet<(String, String)>,
     every_root: bool,
 }
 
@@ -85,6 +90,7 @@ impl Compiler {
             Expr::Ident(name) => self.variable(name),
             Expr::Select(select) => {
                 let operand = Box::new(self.node(*select.operand, depth)?);
+                self.member(&operand, &select.field);
                 if select.test {
                     Node::Has(operand, select.field)
                 } else {
@@ -182,6 +188,13 @@ impl Compiler {
         let name = name.strip_prefix('.').unwrap_or(&name);
         self.roots.insert(name.to_owned());
         Node::Root(name.to_owned())
+    }
+
+    /// Notes that a member is looked at, if it is one of a variable.
+    fn member(&mut self, of: &Node, name: &str) {
+        if let Node::Root(root) = of {
+            self.members.insert((root.clone(), name.to_owned()));
+        }
     }
 
     fn call(
@@ -296,7 +309,13 @@ impl Compiler {
             names::CONDITIONAL => Node::Conditional(Box::new(self.fixed(take(arguments), "_?_:_", depth)?)),
             names::LOGICAL_AND => Node::And(Box::new(self.fixed(take(arguments), "_&&_", depth)?)),
             names::LOGICAL_OR => Node::Or(Box::new(self.fixed(take(arguments), "_||_", depth)?)),
-            names::INDEX => Node::Index(Box::new(self.fixed(take(arguments), "_[_]", depth)?)),
+            names::INDEX => {
+                let operands = self.fixed(take(arguments), "_[_]", depth)?;
+                if let [of, Node::Literal(Literal::Str(name))] = &operands {
+                    self.member(of, name);
+                }
+                Node::Index(Box::new(operands))
+            }
             names::LOGICAL_NOT => {
                 let [operand] = self.fixed(take(arguments), "!_", depth)?;
                 Node::Not(Box::new(operand))

@@ -45,6 +45,7 @@ pub use functions::names as functions;
 pub struct Expression {
     node: program::Node,
     roots: BTreeSet<String>,
+    members: BTreeSet<(String, String)>,
     every_root: bool,
 }
 
@@ -55,8 +56,8 @@ impl Expression {
     /// [`Error::Syntax`] with line and column, [`Error::TooLarge`], [`Error::Unavailable`] for functions that do not
     /// exist here, [`Error::Arguments`] for wrong numbers of arguments, [`Error::Regex`] for invalid patterns.
     pub fn compile(text: &str) -> Result<Self, Error> {
-        let compiled = compile::compile(text)?;
-        Ok(Self { node: compiled.node, roots: compiled.roots, every_root: compiled.every_root })
+        let compile::Compiled { node, roots, members, every_root } = compile::compile(text)?;
+        Ok(Self { node, roots, members, every_root })
     }
 
     /// The expression's value for these variables, as JSON. Bytes become base64 as in CEL's JSON mapping.
@@ -80,6 +81,12 @@ impl Expression {
     /// [`Self::references`].
     pub fn referenced_roots(&self) -> impl Iterator<Item = &str> {
         self.roots.iter().map(String::as_str)
+    }
+
+    /// Variables, each with a member of it that the expression names: `request.path`, `request["path"]` and
+    /// `has(request.path)`. For finding members that no such variable has before a request comes.
+    pub fn referenced_members(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.members.iter().map(|(root, member)| (root.as_str(), member.as_str()))
     }
 
     /// Whether the expression may look at the variable `root`. One that calls `variables()` looks at all.

@@ -271,3 +271,17 @@ fn every_function_is_listed_once() {
     assert_eq!(names, unique);
     assert!(names.contains(&"math.least") && names.contains(&"coalesce"));
 }
+
+#[test]
+fn the_members_of_variables_are_known() {
+    let members = |text: &str| {
+        let expression = Expression::compile(text).unwrap();
+        expression.referenced_members().map(|(root, member)| format!("{root}.{member}")).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        members(r#"request.headers["x-a"] + request["path"] + (has(jwt.sub) ? .jwt.sub : "")"#),
+        ["jwt.sub", "request.headers", "request.path"]
+    );
+    // Not of variables, or not known before.
+    assert_eq!(members(r#"[{"a": 1}].exists(request, request.a == 1) && x[y] == {"b": 2}.b"#), [""; 0]);
+}

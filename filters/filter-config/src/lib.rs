@@ -21,11 +21,13 @@ mod endpoint;
 mod error;
 mod guard;
 mod limit;
+mod limit_override;
 mod llm;
 mod order;
 mod provider;
 mod request_policy;
 mod usage;
+pub mod variables;
 
 pub use api_keys::{ApiKeyPolicy, ApiKeys, AuthenticationMode, KeyLocation};
 pub use endpoint::{Endpoint, default_endpoints};
@@ -38,6 +40,7 @@ pub use guard::{
 pub use limit::{
     Descriptor, DescriptorEntry, Limit, LimitPolicy, LocalLimit, OnUnknownUsage, Reserve, RouteLimit, Unit,
 };
+pub use limit_override::LimitOverride;
 pub use llm::{ConditionalTarget, Llm};
 pub use order::Order;
 pub use provider::{CREDENTIAL_HEADERS, Credential, CredentialHeader, Health, Provider, Upstream, Variant};
@@ -110,6 +113,15 @@ pub const ORDER_HEADER: &str = "x-weir-cluster-order";
 
 /// Namespace and key of the dynamic metadata in which the order of clusters stands.
 pub const ORDER_METADATA: (&str, &str) = ("weir.order", "priority_groups");
+
+/// Request header in which the `limit` filter says what limits go to the rate limit service: base64 of a
+/// `google.protobuf.Value`, for Envoy's `header_to_metadata`, which removes it. Never from a client: the `limit` filter
+/// removes what comes in it.
+pub const LIMIT_OVERRIDES_HEADER: &str = "x-weir-limit-overrides";
+
+/// Namespace and key of the dynamic metadata in which those limits stand: an object of objects with `requests_per_unit`
+/// and `unit`, under the names of their [`Descriptor`]s, as Envoy's `ratelimit` filter takes them.
+pub const LIMIT_OVERRIDES_METADATA: (&str, &str) = ("weir.limit", "overrides");
 
 fn default_version() -> u32 {
     VERSION

@@ -322,6 +322,7 @@ impl LlmExchange {
             started_ms: self.started_ms,
             traits,
             invalid,
+            has_failed: false,
         };
         handoff.publish(host);
         self.handoff = Some(handoff);
@@ -384,6 +385,15 @@ impl LlmExchange {
         let model = handoff.map_or("", |handoff| handoff.model.as_str());
         let (status, kind, code, message) = match details {
             // Routes by model end in a route that answers 404 to every other one.
+            // What is wrong is for the operator to read, not for the client.
+            "direct_response" if status == 500 => (
+                500,
+                ErrorKind::Internal,
+                Some("gateway_configuration"),
+                "The configuration of this gateway for these requests is not valid, so it does not serve them; \
+                 its operator finds the reason with `weir validate`."
+                    .to_owned(),
+            ),
             "direct_response" if status != 404 => (
                 status,
                 ErrorKind::from_status(status),
@@ -394,7 +404,12 @@ impl LlmExchange {
                 404,
                 ErrorKind::NotFound,
                 Some("model_not_found"),
-                format!("No route of this gateway serves the model `{model}` at this path and host."),
+                if model.is_empty() {
+                    "No route of this gateway serves this path and host for a request that names no model."
+                        .to_owned()
+                } else {
+                    format!("No route of this gateway serves the model `{model}` at this path and host.")
+                },
             ),
             "via_upstream" => (
                 status,
@@ -512,9 +527,8 @@ struct Size {
 
 /// Counts what a request asks for. What cannot be read is for the provider filter to refuse.
 fn size(endpoint: Endpoint, model: &str, body: &[u8]) -> Size {
-    let Some(dialect) = endpoints::dialect(endpoint) else { return Size::default() };
-    let asked = output_limit::get(dialect, body).ok();
-    let request = dialect.decode_request(body).ok();
+    let asked = endpoints::limited(endpoint).and_then(|form| output_limit::get(form, body).ok());
+    let request = endpoints::dialect(endpoint).and_then(|dialect| dialect.decode_request(body).ok());
     Size {
         input: request.map(|request| tokens::of_request(model, &request)),
         output: asked.and_then(|asked| asked.tokens.map(|tokens| tokens.saturating_mul(asked.answers))),

@@ -152,6 +152,8 @@ pub(crate) fn named_headers(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use filter_config::variables;
+
     use super::*;
     use crate::fake_host::FakeHost;
 
@@ -180,6 +182,19 @@ mod tests {
         }
         let none = RequestExpression::compile("llm.requestModel").unwrap();
         assert!(none.evaluate(&host, &RequestView::default()).is_err());
+    }
+
+    #[test]
+    fn there_is_what_is_said_to_be() {
+        let host = FakeHost::default();
+        for variable in [variables::REQUEST, variables::LLM_OF_REQUEST] {
+            let members = value(&host, variable.name).unwrap();
+            let mut members: Vec<&str> = members.as_object().unwrap().keys().map(String::as_str).collect();
+            let mut said = variable.members.unwrap().to_vec();
+            members.sort_unstable();
+            said.sort_unstable();
+            assert_eq!(members, said);
+        }
     }
 
     #[test]

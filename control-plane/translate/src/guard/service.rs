@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use expressions::Expression;
+use filter_config::variables::{API_KEY, JWT, REQUEST, Variable};
 use filter_config::{
     BedrockGuardrails, Callout, Check, HeaderMatch, ModelArmor, OpenaiModeration, ValueMatch, Webhook,
 };
@@ -13,12 +14,16 @@ use resources::{
 
 use super::{Entry, Reading, pattern};
 use crate::destination;
+use crate::expression::unknown;
 use crate::names;
 use crate::policy::From;
 use crate::provider::{GuardService, Provider, guard_service};
 
 /// How long a service may take to answer unless something else is set, in milliseconds: agentgateway's limit.
 const TIMEOUT_MS: u32 = 10_000;
+
+/// What the headers of a webhook can be made of.
+const IN_HEADERS: [Variable; 3] = [REQUEST, JWT, API_KEY];
 
 impl Reading<'_> {
     /// agentgateway's protocol at the root of a backend.
@@ -43,15 +48,16 @@ impl Reading<'_> {
             .collect();
         let mut headers = BTreeMap::new();
         for (name, expression) in set.headers.iter().flatten() {
-            match Expression::compile(expression) {
-                Ok(_) => {
-                    headers.insert(name.to_ascii_lowercase(), expression.clone());
-                }
-                Err(error) => {
-                    let remedy = "correct it; the webhook does not get the header until then";
-                    let path = format!("{path}.headers[{name:?}]");
-                    self.findings.error(entry.object, &path, error.to_string(), remedy);
-                }
+            let fault = match Expression::compile(expression) {
+                Ok(expression) => unknown(&expression, &IN_HEADERS).map(|unknown| unknown.to_string()),
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(message) = fault {
+                let remedy = "correct it; the webhook does not get the header until then";
+                let path = format!("{path}.headers[{name:?}]");
+                self.findings.error(entry.object, &path, message, remedy);
+            } else {
+                headers.insert(name.to_ascii_lowercase(), expression.clone());
             }
         }
         let callout = self.callout(provider);

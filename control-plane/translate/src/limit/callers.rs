@@ -1,17 +1,12 @@
 //! Limits by who calls: the claims of a token, or the owner of an API key.
 
 use expressions::Expression;
+use filter_config::variables::{API_KEY, JWT};
 use resources::ObjectKey;
 
 use super::Limited;
 use crate::findings::Findings;
 use crate::route::Entry;
-
-/// What a token claims, in expressions.
-pub(super) const JWT: &str = "jwt";
-
-/// What is known of the owner of an API key, in expressions.
-pub(super) const API_KEY: &str = "apiKey";
 
 /// Whom the expressions of a policy look at.
 #[derive(Debug)]
@@ -30,7 +25,7 @@ impl Callers {
 
     /// Looks at an expression of the policy.
     pub(super) fn note(&mut self, expression: &Expression, path: &str) {
-        for (root, place) in [(JWT, &mut self.jwt), (API_KEY, &mut self.api_key)] {
+        for (root, place) in [(JWT.name, &mut self.jwt), (API_KEY.name, &mut self.api_key)] {
             if place.is_none() && expression.referenced_roots().any(|known| known == root) {
                 *place = Some(path.to_owned());
             }
@@ -44,8 +39,8 @@ pub(crate) fn report_unknown_callers<'a>(entries: impl Iterator<Item = &'a Entry
         let Some(Limited { callers, .. }) = entry.limited.as_deref() else { continue };
         let known = &entry.authenticated;
         let roots = [
-            (JWT, "jwtAuthentication", &callers.jwt, known.jwt.is_some()),
-            (API_KEY, "apiKeyAuthentication", &callers.api_key, known.api_keys.is_some()),
+            (JWT.name, "jwtAuthentication", &callers.jwt, known.jwt.is_some()),
+            (API_KEY.name, "apiKeyAuthentication", &callers.api_key, known.api_keys.is_some()),
         ];
         for (root, field, path, known) in roots {
             let Some(path) = path.as_ref().filter(|_| !known) else { continue };

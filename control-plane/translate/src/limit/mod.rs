@@ -11,15 +11,18 @@ use std::sync::Arc;
 
 use envoy_proto::envoy::config::route::v3::{Route, route};
 use envoy_proto::struct_from_json;
-use expressions::Expression;
+use expressions::{Context, Expression};
+use filter_config::variables::{API_KEY, JWT, LLM_OF_REQUEST, LLM_OF_USAGE, REQUEST, Variable};
 use filter_config::{
-    Descriptor, DescriptorEntry, LimitPolicy, LocalLimit, OnUnknownUsage, Reserve, RouteLimit, Unit,
+    Descriptor, DescriptorEntry, LimitOverride, LimitPolicy, LocalLimit, OnUnknownUsage, Reserve, RouteLimit,
+    Unit,
 };
 use resources::{
     ConditionalRateLimit, GlobalRateLimit, LocalRateLimit, ObjectKey, RateLimit, RateLimitDescriptor,
     RateLimitFailureMode, RateLimitReserve, RateLimitUnit, RateLimits, UnknownUsage,
 };
 
+use crate::expression::{Unknown, unknown};
 use crate::findings::Findings;
 use crate::index::Index;
 use crate::names;
@@ -71,10 +74,12 @@ pub(crate) struct Asked {
     pub(crate) settles: bool,
     /// It is charged at admission, under the name of the request.
     pub(crate) reserves: bool,
+    /// Under which the limit in place of the service's own stands, where the policy has one.
+    pub(crate) limit_override: Option<String>,
 }
 
 /// What expressions can look at when a request comes.
-const OF_REQUEST: [&str; 4] = ["request", "llm", callers::JWT, callers::API_KEY];
+const OF_REQUEST: [Variable; 4] = [REQUEST, LLM_OF_REQUEST, JWT, API_KEY];
 
 /// Resolves the limits of all policies, used or not, so that what is wrong with them is known.
 pub(crate) fn resolve(index: &Index<'_>, settings: &Settings, findings: &mut Findings) -> Limits {
@@ -220,12 +225,17 @@ impl Reading<'_> {
                         self.expression(&path, &entry.expression, &OF_REQUEST)
                     })
                     .collect();
-                let roots: &[&str] = if unit == Unit::Requests { &OF_REQUEST } else { &["llm"] };
+                let variables: &[Variable] =
+                    if unit == Unit::Requests { &OF_REQUEST } else { &[LLM_OF_USAGE] };
                 let cost = one
                     .cost
                     .as_ref()
-                    .is_none_or(|cost| self.expression(&format!("{path}.cost"), cost, roots));
-                (cost && sound.iter().all(|sound| *sound)).then(|| Descriptor {
+                    .is_none_or(|cost| self.expression(&format!("{path}.cost"), cost, variables));
+                let limit = one
+                    .limit_override
+                    .as_ref()
+                    .is_none_or(|limit| self.limit_override(&format!("{path}.limitOverride"), limit));
+                (cost && limit && sound.iter().all(|sound| *sound)).then(|| Descriptor {
                     name: format!("{name}/{place}"),
                     entries: one
                         .entries
@@ -237,14 +247,34 @@ impl Reading<'_> {
                         .collect(),
                     unit,
                     cost: one.cost.clone(),
+                    limit_override: one.limit_override.clone(),
                 })
             })
             .collect();
         read.into_iter().collect()
     }
 
+    /// Whether an expression can give a limit, which is reported when it cannot.
+    fn limit_override(&mut self, path: &str, text: &str) -> bool {
+        if !self.expression(path, text, &OF_REQUEST) {
+            return false;
+        }
+        let Ok(expression) = Expression::compile(text) else { return false };
+        let varies = OF_REQUEST.iter().any(|variable| expression.references(variable.name));
+        let value = || expression.evaluate(&Context::new()).ok();
+        // One that looks at nothing says the same of every request: if it is no limit, there would be none.
+        let sound = varies || value().is_some_and(|value| LimitOverride::read(&value).is_some());
+        if !sound {
+            let message = "this gives no limit";
+            let remedy = "write for example {\"unit\": \"minute\", \"requestsPerUnit\": 100}; units are second, minute, \
+                          hour, day, month and year";
+            self.findings.error(self.key, path, message, remedy);
+        }
+        sound
+    }
+
     /// Whether an expression can give a value, which is reported when it cannot.
-    fn expression(&mut self, path: &str, text: &str, roots: &[&str]) -> bool {
+    fn expression(&mut self, path: &str, text: &str, variables: &[Variable]) -> bool {
         let expression = match Expression::compile(text) {
             Ok(expression) => expression,
             Err(error) => {
@@ -253,11 +283,10 @@ impl Reading<'_> {
             }
         };
         self.callers.note(&expression, path);
-        let unknown = expression.referenced_roots().find(|root| !roots.contains(root));
-        if let Some(root) = unknown {
-            let what = format!("`{root}` in this expression");
-            let remedy = format!("use {}", roots.join(", "));
-            self.findings.not_served(self.key, path, &what, &remedy);
+        let unknown = unknown(&expression, variables);
+        if let Some(Unknown { name, known }) = &unknown {
+            let what = format!("`{name}` in this expression");
+            self.findings.not_served(self.key, path, &what, &format!("use {known}"));
         }
         unknown.is_none()
     }
@@ -275,6 +304,7 @@ impl Reading<'_> {
             entries: descriptor.entries.iter().map(|entry| entry.name.clone()).collect(),
             settles: descriptor.unit != Unit::Requests,
             reserves: reserves && descriptor.unit != Unit::Requests,
+            limit_override: descriptor.limit_override.as_ref().map(|_| descriptor.name.clone()),
         });
         Some(Service {
             provider,
@@ -345,5 +375,10 @@ impl Limited {
             &service.provider.cluster,
             service.failure_mode == RateLimitFailureMode::FailOpen,
         )
+    }
+
+    /// Name of the ratelimit filter that tells the service what a request has used when it is over.
+    pub(crate) fn end_filter_name(service: &Service) -> String {
+        format!("{}/end", Self::filter_name(service))
     }
 }

@@ -5,11 +5,13 @@ use std::sync::{Arc, LazyLock};
 
 use expressions::Expression;
 use filter_config::ConditionalTarget;
+use filter_config::variables::{LLM_OF_REQUEST, LLM_REQUEST, REQUEST, Variable};
 use resources::{AgentgatewayModel, BackendTls, Kind, ModelPolicies, ModelRef, ObjectKey, VirtualModel};
 
 use super::{Leads, Pattern, headers, preset};
 use crate::backend::Backend;
 use crate::destination::{Destination, Target};
+use crate::expression::unknown;
 use crate::findings::Findings;
 use crate::index::Index;
 use crate::names;
@@ -89,16 +91,23 @@ fn virtual_leads(
     Leads::Conditional(ways.collect())
 }
 
-/// The conditions of a conditional model, in order. One that is no CEL is reported and never holds.
+/// What conditions can look at. Who calls is not known yet where a model is chosen.
+const IN_CONDITIONS: [Variable; 3] = [REQUEST, LLM_OF_REQUEST, LLM_REQUEST];
+
+/// The conditions of a conditional model, in order. One that is no CEL, or looks at what is never there, is
+/// reported and never holds.
 fn conditions(key: &ObjectKey, choice: &VirtualModel, findings: &mut Findings) -> Vec<Option<String>> {
     let targets = choice.conditional.iter().flat_map(|conditional| &conditional.targets);
     let mut conditions = Vec::new();
     for (place, target) in targets.enumerate() {
-        let fault = target.when.as_deref().and_then(|when| Expression::compile(when).err());
-        if let Some(error) = &fault {
+        let fault = target.when.as_deref().and_then(|when| match Expression::compile(when) {
+            Ok(expression) => unknown(&expression, &IN_CONDITIONS).map(|unknown| unknown.to_string()),
+            Err(error) => Some(error.to_string()),
+        });
+        if let Some(message) = &fault {
             let path = format!("spec.virtualModel.conditional.targets[{place}].when");
             let remedy = "correct it; the target gets no requests until then";
-            findings.error(key, &path, error.to_string(), remedy);
+            findings.error(key, &path, message, remedy);
         }
         conditions.push(if fault.is_some() { Some("false".to_owned()) } else { target.when.clone() });
     }

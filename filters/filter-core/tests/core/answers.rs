@@ -51,6 +51,12 @@ fn answers_of_envoy_itself() {
             ("502", "api_error"),
         ),
         (
+            "direct_response",
+            "500",
+            ("500", "server_error", json!("gateway_configuration")),
+            ("500", "api_error"),
+        ),
+        (
             "something_else",
             "429",
             ("429", "rate_limit_exceeded", json!("rate_limit_exceeded")),
@@ -78,6 +84,19 @@ fn answers_of_envoy_itself() {
             assert_eq!((record.outcome, record.error.as_deref()), (outcome, Some(details)));
             assert_eq!((record.client.as_deref(), record.model.as_deref()), (Some(client), Some("m")));
         }
+    }
+}
+
+#[test]
+fn a_path_without_a_route_is_explained() {
+    for (called, body, expected) in
+        [(path(OPENAI), request(OPENAI, false), "the model `m`"), ("/v1/models", "", "names no model")]
+    {
+        let headers = [(":status", "404"), ("content-type", "text/plain")];
+        let run =
+            Gateway::new("{}", &provider(OPENAI)).local(called, body, "route_not_found", (&headers, &[]));
+        let message = run.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(expected) && !message.contains("``"), "{message}");
     }
 }
 

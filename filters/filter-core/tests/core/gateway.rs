@@ -87,7 +87,8 @@ impl Gateway {
     pub(crate) fn local(&self, path: &str, body: &str, details: &str, answer: Reply<'_>) -> Run {
         let mut run = Run::default();
         let mut downstream = FakeStream::start(&self.llm, &run.state);
-        downstream.request(&[(":method", "POST"), (":path", path)], &[body.as_bytes()]);
+        let method = if body.is_empty() { "GET" } else { "POST" };
+        downstream.request(&[(":method", method), (":path", path)], &[body.as_bytes()]);
         downstream.host.attributes.insert(Attribute::ResponseCodeDetails, details.to_owned());
         let passed = downstream.response(answer.0, answer.1);
         run.finish(&downstream, passed);
