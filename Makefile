@@ -47,15 +47,15 @@ test: build test-rust test-envoy
 test-rust: build
 	WEIR_ENVOY="$$(scripts/envoy-binary)" WEIR_FILTERS="$$PWD/dist" WEIR_WASM="$$PWD/dist/weir.wasm" $(CARGO) test --locked --workspace --quiet --no-fail-fast
 
-# Each build on a core of its own; what is no build's own runs with the first.
+# Each build on a core of its own; what is no build's own runs with the native one, which starts sooner.
 test-envoy: build
 	@export WEIR_ENVOY="$$(scripts/envoy-binary)"; \
 	pytest() { .venv/bin/python -m pytest tests/envoy -p no:cacheprovider "$$@" $(PYTEST_ARGS); }; \
 	log=$$(mktemp); \
-	pytest -k native >"$$log" 2>&1 & native=$$!; \
-	trap 'kill $$native 2>/dev/null; rm -f "$$log"' EXIT; \
-	status=0; pytest -k "not native" || status=$$?; \
-	wait $$native || status=$$?; \
+	pytest -k "not wasm" >"$$log" 2>&1 & others=$$!; \
+	trap 'kill $$others 2>/dev/null; rm -f "$$log"' EXIT; \
+	status=0; pytest -k wasm || status=$$?; \
+	wait $$others || status=$$?; \
 	cat "$$log"; exit $$status
 
 check: setup fmt clippy deny fuzz-smoke
