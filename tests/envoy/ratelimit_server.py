@@ -33,6 +33,11 @@ class Redis:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
 
+    @property
+    def options(self) -> list[str]:
+        """Has `weir ratelimit` use it, and wait for it as long as a busy machine may need."""
+        return ["--redis", self.url, "--redis-timeout", "5000"]
+
     def stop(self) -> None:
         self.process.stop()
 

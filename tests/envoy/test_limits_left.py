@@ -71,7 +71,7 @@ def limits(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("ratelimit")
     (folder / "budgets.yaml").write_text(BUDGETS)
     redis = Redis(folder) if request.param == "redis" else None
-    limits = RateLimits(folder, PLAIN, *(["--redis", redis.url] if redis else []))
+    limits = RateLimits(folder, PLAIN, *(redis.options if redis else []))
     yield limits
     limits.stop()
     if redis:

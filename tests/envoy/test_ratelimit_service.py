@@ -51,7 +51,7 @@ def setup(request: pytest.FixtureRequest, scripted: Provider, tmp_path: Path) ->
     folder = tmp_path / "limits"
     folder.mkdir()
     redis = Redis(tmp_path) if request.param == "redis" else None
-    options: list[str | Path] = ["--redis", redis.url] if redis else ["--state", tmp_path / "state.json"]
+    options: list[str | Path] = [*redis.options] if redis else ["--state", tmp_path / "state.json"]
     (folder / "budget.yaml").write_text(BUDGET)
     limits = RateLimits(folder, REQUESTS, *options)
     proxy, port = envoy(tmp_path, scripted.port, limits.port)
