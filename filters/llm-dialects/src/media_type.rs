@@ -1,5 +1,9 @@
 //! Media types of inline data, which some dialects send in a field and others inside a `data:` URL.
 
+use std::borrow::Cow;
+
+use crate::Error;
+
 /// Whether it is a restricted name (RFC 6838, 4.2), as types, subtypes and the formats of audio are.
 pub(crate) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
@@ -11,6 +15,17 @@ pub(crate) fn is_media_type(text: &str) -> bool {
     let (kind, parameters) = text.split_once(';').unwrap_or((text, ""));
     kind.trim_end().split_once('/').is_some_and(|(family, subtype)| is_name(family) && is_name(subtype))
         && !parameters.bytes().any(|b| b == b',' || b.is_ascii_control())
+}
+
+/// The media type at `path`.
+///
+/// # Errors
+/// [`Error::ClientSent`] when it is none.
+pub(crate) fn checked<'a>(text: Cow<'a, str>, path: impl FnOnce() -> String) -> Result<Cow<'a, str>, Error> {
+    if is_media_type(&text) {
+        return Ok(text);
+    }
+    Err(Error::client(path(), "must be a media type, such as `image/png`"))
 }
 
 #[cfg(test)]

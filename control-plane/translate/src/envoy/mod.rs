@@ -8,6 +8,7 @@ mod headers;
 mod listener;
 mod order;
 mod rate_limit;
+mod stock_filter;
 mod telemetry;
 
 use std::collections::BTreeMap;

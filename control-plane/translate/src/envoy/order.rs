@@ -11,16 +11,12 @@ use envoy_proto::envoy::config::route::v3::Route;
 use envoy_proto::envoy::extensions::filters::common::set_filter_state::v3::{
     FilterStateValue, filter_state_value,
 };
-use envoy_proto::envoy::extensions::filters::http::header_to_metadata::v3::{
-    Config as HeaderToMetadata, config,
-};
 use envoy_proto::envoy::extensions::filters::http::set_filter_state::v3::Config as SetFilterState;
-use envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
-    HttpFilter, http_filter,
-};
+use envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
 use envoy_proto::pack;
 use filter_config::{ORDER_HEADER, ORDER_METADATA, ROUTE_GROUPS};
 
+use super::stock_filter::{filter, header_to_metadata};
 use crate::settings::{Runtime, Settings};
 
 /// Whether a route leads to several providers.
@@ -41,22 +37,6 @@ pub(super) fn filters(settings: &Settings) -> Vec<HttpFilter> {
     if matches!(settings.runtime, Runtime::Native { .. }) {
         return Vec::new();
     }
-    let (namespace, key) = ORDER_METADATA;
-    let to_metadata = HeaderToMetadata {
-        request_rules: vec![config::Rule {
-            header: ORDER_HEADER.to_owned(),
-            on_header_present: Some(config::KeyValuePair {
-                metadata_namespace: namespace.to_owned(),
-                key: key.to_owned(),
-                r#type: config::ValueType::ProtobufValue.into(),
-                encode: config::ValueEncode::Base64.into(),
-                ..config::KeyValuePair::default()
-            }),
-            remove: true,
-            ..config::Rule::default()
-        }],
-        ..HeaderToMetadata::default()
-    };
     let reroute = SetFilterState {
         // It must set something; nobody reads it.
         on_request_headers: vec![FilterStateValue {
@@ -74,15 +54,7 @@ pub(super) fn filters(settings: &Settings) -> Vec<HttpFilter> {
         clear_route_cache: true,
     };
     vec![
-        filter("envoy.filters.http.header_to_metadata", pack(&to_metadata)),
+        header_to_metadata("envoy.filters.http.header_to_metadata", ORDER_HEADER, ORDER_METADATA),
         filter("envoy.filters.http.set_filter_state", pack(&reroute)),
     ]
-}
-
-fn filter(name: &str, config: envoy_proto::prost_types::Any) -> HttpFilter {
-    HttpFilter {
-        name: name.to_owned(),
-        config_type: Some(http_filter::ConfigType::TypedConfig(config)),
-        ..HttpFilter::default()
-    }
 }

@@ -18,15 +18,10 @@ use envoy_proto::envoy::config::route::v3::{RateLimit as Limit, Route, route};
 use envoy_proto::envoy::extensions::filters::common::set_filter_state::v3::{
     FilterStateValue, filter_state_value,
 };
-use envoy_proto::envoy::extensions::filters::http::header_to_metadata::v3::{
-    Config as HeaderToMetadata, config,
-};
 use envoy_proto::envoy::extensions::filters::http::ratelimit::v3::rate_limit::XRateLimitHeadersRfcVersion;
 use envoy_proto::envoy::extensions::filters::http::ratelimit::v3::{RateLimit, RateLimitPerRoute};
 use envoy_proto::envoy::extensions::filters::http::set_filter_state::v3::Config as SetFilterState;
-use envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
-    HttpFilter, http_filter,
-};
+use envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
 use envoy_proto::envoy::extensions::rate_limit_descriptors::expr::v3 as expr;
 use envoy_proto::envoy::r#type::metadata::v3::MetadataKey;
 use envoy_proto::envoy::r#type::metadata::v3::metadata_key::{PathSegment, path_segment};
@@ -34,6 +29,7 @@ use envoy_proto::pack;
 use filter_config::{LIMIT_OVERRIDES_HEADER, LIMIT_OVERRIDES_METADATA};
 use resources::RateLimitFailureMode;
 
+use super::stock_filter::{filter, header_to_metadata};
 use crate::limit::{Asked, Limited, Service};
 use crate::route::proto_duration;
 use crate::settings::{Runtime, Settings};
@@ -64,34 +60,15 @@ pub(super) fn filters<'a>(services: impl Iterator<Item = &'a Service>) -> Vec<Ht
         asking.insert(Limited::filter_name(service), service);
     }
     let filters = ending.iter().chain(&asking).map(|(name, service)| filter(name, pack(&settings(service))));
-    let overrides = (!asking.is_empty()).then(overrides_to_metadata);
+    let overrides = (!asking.is_empty()).then(|| {
+        header_to_metadata("weir/limit-overrides", LIMIT_OVERRIDES_HEADER, LIMIT_OVERRIDES_METADATA)
+    });
     overrides.into_iter().chain(named.then(name_request)).chain(filters).collect()
 }
 
 /// Whether something is sent for a descriptor when a request is over.
 fn has_end(asked: &Asked) -> bool {
     asked.settles || asked.reserves
-}
-
-/// Turns what the `limit` filter says of limits into metadata.
-fn overrides_to_metadata() -> HttpFilter {
-    let (namespace, key) = LIMIT_OVERRIDES_METADATA;
-    let config = HeaderToMetadata {
-        request_rules: vec![config::Rule {
-            header: LIMIT_OVERRIDES_HEADER.to_owned(),
-            on_header_present: Some(config::KeyValuePair {
-                metadata_namespace: namespace.to_owned(),
-                key: key.to_owned(),
-                r#type: config::ValueType::ProtobufValue.into(),
-                encode: config::ValueEncode::Base64.into(),
-                ..config::KeyValuePair::default()
-            }),
-            remove: true,
-            ..config::Rule::default()
-        }],
-        ..HeaderToMetadata::default()
-    };
-    filter("weir/limit-overrides", pack(&config))
 }
 
 fn settings(service: &Service) -> RateLimit {
@@ -137,14 +114,6 @@ fn name_request() -> HttpFilter {
         clear_route_cache: false,
     };
     filter("weir/request-name", pack(&name))
-}
-
-fn filter(name: &str, config: envoy_proto::prost_types::Any) -> HttpFilter {
-    HttpFilter {
-        name: name.to_owned(),
-        config_type: Some(http_filter::ConfigType::TypedConfig(config)),
-        ..HttpFilter::default()
-    }
 }
 
 /// Makes requests of a route ask the service.

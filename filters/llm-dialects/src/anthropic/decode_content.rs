@@ -9,7 +9,7 @@ use super::response::arguments_of;
 use super::wire::{Block, Blocks, Field, Source};
 use crate::Error;
 use crate::hub::{self, Content, Part, Role, ToolResult, Turn};
-use crate::media_type::is_media_type;
+use crate::media_type;
 use crate::openai_chat::data_url::is_data;
 
 /// Where in `messages` a block is.
@@ -198,10 +198,7 @@ fn text_only(content: Blocks<'_>) -> Option<Cow<'_, str>> {
 }
 
 fn media_type<'a>(field: Field<'a>, path: impl Fn() -> String) -> Result<Cow<'a, str>, Error> {
-    match required(field, &path)? {
-        text if is_media_type(&text) => Ok(text),
-        _ => Err(Error::client(path(), "must be a media type, such as `image/png`")),
-    }
+    media_type::checked(required(field, &path)?, path)
 }
 
 /// The source of an image or document; `None` when only Anthropic knows such a source.

@@ -11,7 +11,7 @@ use super::wire::{self, Entries, elements};
 use crate::Error;
 use crate::hub::{self, Arguments, Content, Part, Role, ToolCall, ToolResult, Turn};
 use crate::json::{Str, non_empty};
-use crate::media_type::is_media_type;
+use crate::media_type;
 use crate::openai_chat::data_url::is_data;
 
 /// The turns, adjacent contents of one role as one turn.
@@ -313,10 +313,7 @@ pub(super) fn system(content: Option<wire::Content<'_>>) -> Result<Vec<hub::Text
 }
 
 fn media_type<'a>(field: Option<Str<'a>>, path: impl Fn() -> String) -> Result<Cow<'a, str>, Error> {
-    match required(field, &path)? {
-        text if is_media_type(&text) => Ok(text),
-        _ => Err(Error::client(path(), "must be a media type, such as `image/png`")),
-    }
+    media_type::checked(required(field, &path)?, path)
 }
 
 fn address<'a>(field: Option<Str<'a>>, path: impl Fn() -> String) -> Result<Cow<'a, str>, Error> {
