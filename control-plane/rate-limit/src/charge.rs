@@ -168,14 +168,10 @@ fn one(batch: &Batch, index: usize, ledger: &mut Ledger, refused: bool) -> Optio
     let mut reading = Reading { before, after: before, window, over: false, repeated: false, dropped: false };
     let start = if charge.algorithm == Algorithm::TokenBucket { 0 } else { window.start };
 
-    // The same charge twice in one call is one charge too.
-    let earlier =
-        batch.charges.iter().take(index).rposition(|one| one.once.is_some() && one.once == charge.once);
-    let known = match earlier {
-        Some(earlier) => ledger.records.get(earlier).copied().flatten(),
-        None => ledger.records.get(index).copied().flatten(),
-    };
-    if let Some(known) = known {
+    // The same charge several times in one call is one charge too. Only the one that was made has a record.
+    let same = |one: &Charge| one.once.is_some() && one.once == charge.once;
+    let mut until_here = batch.charges.iter().zip(&ledger.records).take(index + 1);
+    if let Some(known) = until_here.find_map(|(one, record)| record.filter(|_| same(one))) {
         return Some(Reading { over: known.over, repeated: true, ..reading });
     }
 
@@ -303,8 +299,9 @@ mod tests {
     fn a_request_is_charged_once_also_within_one_call() {
         let mut named = charge(Kind::Admit, 5, 10);
         named.once = Some(Key([1; 16]));
-        let (readings, counts) = run(true, vec![named.clone(), named], &[0], &[0, 0]);
-        assert_eq!((readings[0].repeated, readings[1].repeated, counts[0]), (false, true, 5));
+        let (readings, counts) = run(true, vec![named.clone(), named.clone(), named], &[0], &[0, 0, 0]);
+        assert_eq!(readings.iter().map(|one| one.repeated).collect::<Vec<_>>(), [false, true, true]);
+        assert_eq!(counts, [5]);
     }
 
     #[test]
