@@ -7,12 +7,14 @@
 #   make bench   measure against bare Envoy and write docs/bench.md
 #   make golden  rewrite golden files after an intended change (then read the diff)
 #   make fuzz    fuzz every target for a minute each
+#   make explore the property tests on new and many more cases, then fuzz
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-rust test-envoy check fmt clippy deny fuzz fuzz-smoke bench golden clean
+.PHONY: help setup build run test test-rust test-envoy check fmt clippy deny fuzz fuzz-smoke explore bench golden clean
 
 CARGO ?= cargo
 FUZZ_SECONDS ?= 5
+EXPLORE_ROUNDS ?= 10
 BENCH_ARGS ?=
 PYTEST_ARGS ?=
 
@@ -44,8 +46,12 @@ run: build
 
 test: build test-rust test-envoy
 
+# What the Rust tests need to find the real Envoy and the filters.
+RUST_TESTS = WEIR_ENVOY="$$(scripts/envoy-binary)" WEIR_FILTERS="$$PWD/dist" WEIR_WASM="$$PWD/dist/weir.wasm"
+
+# With one seed: the same tree passes or fails, whoever tests it. `make explore` looks for cases nobody has seen.
 test-rust: build
-	WEIR_ENVOY="$$(scripts/envoy-binary)" WEIR_FILTERS="$$PWD/dist" WEIR_WASM="$$PWD/dist/weir.wasm" $(CARGO) test --locked --workspace --quiet --no-fail-fast
+	$(RUST_TESTS) PROPTEST_RNG_SEED=4 $(CARGO) test --locked --workspace --quiet --no-fail-fast
 
 # Each build on a core of its own; what is no build's own runs with the native one, which starts sooner.
 test-envoy: build
@@ -75,6 +81,15 @@ fuzz-smoke: setup
 
 fuzz: FUZZ_SECONDS = 60
 fuzz: fuzz-smoke
+
+# A test whose number of cases is fixed, because each is dear, sees new ones in every round.
+explore: build
+	@packages=$$(grep -l '^proptest' filters/*/Cargo.toml control-plane/*/Cargo.toml | xargs -n 1 dirname | xargs -n 1 basename); \
+	for round in $$(seq $(EXPLORE_ROUNDS)); do \
+		echo "explore: round $$round of $(EXPLORE_ROUNDS)"; \
+		$(RUST_TESTS) PROPTEST_CASES=2000 $(CARGO) test --locked --quiet --no-fail-fast $$(printf -- '-p %s ' $$packages) || exit; \
+	done
+	@fuzz/smoke.sh 60
 
 bench: build
 	$(CARGO) run --locked --quiet --release -p bench -- --filters dist --envoy "$$(scripts/envoy-binary)" $(BENCH_ARGS)
