@@ -81,7 +81,8 @@ pub(crate) fn bootstrap(
     let per_host = service.map(|_| rate_limits::per_host(variant));
     let listener = listener(port, http_filters, per_host.as_ref(), options.access_log);
     let of_provider = |provider| {
-        chain.has_provider().then(|| filter("provider", provider_configuration(provider))).flatten()
+        let (name, configuration) = chain.on_cluster(provider_configuration(provider))?;
+        filter(name, configuration)
     };
     let clusters = Dialect::ALL.map(|provider| cluster(provider, upstream, of_provider(provider)));
     let clusters: Vec<Value> = clusters.into_iter().chain(service.map(rate_limits::cluster)).collect();
@@ -250,7 +251,7 @@ mod tests {
             let bare = of(Variant::Bare, chain);
             for variant in [Variant::Native, Variant::Wasm] {
                 let mut other = of(variant, chain);
-                let providers = if chain.has_provider() { Dialect::ALL.len() } else { 0 };
+                let providers = chain.on_cluster(json!({})).map_or(0, |_| Dialect::ALL.len());
                 assert_eq!(without_weir(&mut other), chain.filters().len() + providers);
                 assert_eq!(other, bare);
             }

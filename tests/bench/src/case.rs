@@ -87,6 +87,7 @@ impl Case {
         }
         cases.extend([Chat, Anthropic].map(|provider| Self::new(Kind::Large(1_000_000), Chat, provider)));
         cases.extend([2_000, 100_000].map(|bytes| Self::new(Kind::Count(bytes), Anthropic, Chat)));
+        cases.extend([Kind::Unary, Kind::Stream].map(|kind| Self::through(Chain::Idle, kind)));
         let guarded = [Kind::Unary, Kind::Large(100_000), Kind::Stream, Kind::Paced];
         cases.extend(guarded.map(|kind| Self::through(Chain::Guard, kind)));
         cases.push(Self::through(Chain::Keywords, Kind::Unary));

@@ -9,6 +9,8 @@ use crate::rate_limits;
 pub(crate) enum Chain {
     /// `llm` in front of the router, `provider` on each cluster: what every gateway has.
     Gateway,
+    /// A filter that does nothing in the place of each of the two: what they cost before they do anything.
+    Idle,
     /// `guard` alone, in front of the router: four recognisers mask prompts and answers.
     Guard,
     /// `guard` alone: a list of keywords masks prompts.
@@ -25,12 +27,14 @@ const KEYWORDS: u32 = 100_000;
 
 impl Chain {
     /// All of them, in the order in which they are measured.
-    pub(crate) const ALL: [Self; 5] = [Self::Gateway, Self::Guard, Self::Keywords, Self::Limit, Self::Global];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Gateway, Self::Idle, Self::Guard, Self::Keywords, Self::Limit, Self::Global];
 
     /// The name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Gateway => "gateway",
+            Self::Idle => "idle",
             Self::Guard => "guard",
             Self::Keywords => "keywords",
             Self::Limit => "limit",
@@ -42,6 +46,7 @@ impl Chain {
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Gateway => "`llm`",
+            Self::Idle => "idle filters",
             Self::Guard => "guarded",
             Self::Keywords => "100 000 keywords",
             Self::Limit => "local limits",
@@ -53,6 +58,7 @@ impl Chain {
     pub(crate) fn filters(self) -> Vec<(&'static str, Value)> {
         match self {
             Self::Gateway => vec![("llm", json!({}))],
+            Self::Idle => vec![idle()],
             Self::Guard => {
                 let rule = json!({"name": "people", "check": {"kind": "text", "action": "mask",
                     "builtins": ["email", "phone_number", "credit_card", "ssn"]}});
@@ -82,15 +88,20 @@ impl Chain {
         }
     }
 
-    /// The `provider` filter is on each cluster.
-    pub(crate) fn has_provider(self) -> bool {
-        matches!(self, Self::Gateway | Self::Limit | Self::Global)
+    /// Weir's filter on the cluster of a provider, with its configuration; `gateway` is what one is configured with that
+    /// serves it.
+    pub(crate) fn on_cluster(self, gateway: Value) -> Option<(&'static str, Value)> {
+        match self {
+            Self::Gateway | Self::Limit | Self::Global => Some(("provider", gateway)),
+            Self::Idle => Some(idle()),
+            Self::Guard | Self::Keywords => None,
+        }
     }
 
     /// A text its guards mask in prompts, and what becomes of it; `None` without guards.
     pub(crate) fn masks(self) -> Option<(String, &'static str)> {
         match self {
-            Self::Gateway | Self::Limit | Self::Global => None,
+            Self::Gateway | Self::Idle | Self::Limit | Self::Global => None,
             Self::Guard => Some(("anna.berger@example.com".to_owned(), "<EMAIL_ADDRESS>")),
             Self::Keywords => Some((keyword(0), "<masked>")),
         }
@@ -100,6 +111,11 @@ impl Chain {
     pub(crate) fn masks_answers(self) -> bool {
         self == Self::Guard
     }
+}
+
+/// The `order` filter, which has nothing to order.
+fn idle() -> (&'static str, Value) {
+    ("order", json!({}))
 }
 
 /// Keyword number `number`: 7 to 13 letters that look random, always the same, and no two alike.
@@ -137,7 +153,7 @@ mod tests {
         for chain in Chain::ALL {
             let guards = chain.filters().iter().any(|(name, _)| *name == "guard");
             assert_eq!(chain.masks().is_some(), guards);
-            assert_ne!(chain.has_provider(), guards, "guards stand alone");
+            assert_ne!(chain.on_cluster(json!({})).is_some(), guards, "guards stand alone");
         }
     }
 }

@@ -47,6 +47,7 @@ pub(crate) fn markdown(setting: &Setting, results: &Results) -> String {
     let _ = header(&mut out, setting, results);
     let _ = how_to_read(&mut out, setting);
     core(&mut out, results);
+    idle(&mut out, results);
     dialects::table(&mut out, results);
     large_bodies(&mut out, results);
     tokens::counts(&mut out, results);
@@ -222,6 +223,20 @@ fn latency_table(out: &mut String, rows: &[&Row]) {
             Some(format!("{median:.2} / {high:.2}"))
         },
     );
+}
+
+fn idle(out: &mut String, results: &Results) {
+    let rows = rows(results, |row| row.case.chain == Chain::Idle);
+    if rows.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        out,
+        "## Filters that do nothing\n\n\
+         The same traffic with a filter of Weir's that does nothing in the place of `llm` and of `provider`: what Envoy takes for \
+         two more filters, and for entering the module. CPU seconds of Envoy per 1000 requests:\n"
+    );
+    cpu_table(out, &rows);
 }
 
 fn large_bodies(out: &mut String, results: &Results) {
