@@ -51,6 +51,11 @@ impl Error {
         Self::UpstreamSent { message: message.into() }
     }
 
+    /// The error of a request without any content.
+    pub(crate) fn no_content() -> Self {
+        Self::client("messages", "must hold at least one message with content")
+    }
+
     /// The error as the caller is told it: 400 for what the client sent or asked, 502 for what the
     /// provider sent.
     pub fn to_api_error(&self) -> ApiError {

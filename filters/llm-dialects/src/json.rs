@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::Error;
@@ -58,6 +58,36 @@ pub(crate) fn read_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Err
         }
         Ok(_) => Error::client("", error.to_string()),
     })
+}
+
+/// Reads a provider's body.
+///
+/// # Errors
+/// Those of [`unreadable`].
+pub(crate) fn read_answer<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(|error| unreadable(&error))
+}
+
+/// The error for a provider's JSON that could not be read. serde's own message may repeat values, so only the place is
+/// told.
+pub(crate) fn unreadable(error: &serde_json::Error) -> Error {
+    let what = if error.is_data() { "unexpected JSON" } else { "malformed JSON" };
+    Error::upstream(format!("{what} at line {}, column {}", error.line(), error.column()))
+}
+
+/// Appends `value` as JSON.
+pub(crate) fn write_json(out: &mut Vec<u8>, value: &impl Serialize) {
+    // Writing to memory cannot fail, and neither can the structs of this crate: they hold no map with other keys than
+    // strings and no type that refuses to serialise.
+    let written = serde_json::to_writer(out, value);
+    debug_assert!(written.is_ok(), "{written:?}");
+}
+
+/// `value` as JSON.
+pub(crate) fn to_json(value: &impl Serialize) -> Vec<u8> {
+    let mut json = Vec::new();
+    write_json(&mut json, value);
+    json
 }
 
 /// The members of a JSON object, in their order; none for anything else.

@@ -40,8 +40,10 @@ mod replay;
 pub mod rerank;
 pub mod signature;
 pub mod skim;
-pub mod tool_ids;
+mod tool_ids;
+mod tool_input;
 pub mod tool_names;
+mod turns;
 
 pub use dialect::Dialect;
 pub use error::Error;

@@ -1,10 +1,8 @@
 //! What the targets of all dialects have in common.
 #![allow(dead_code, unused_imports, reason = "not every target uses all of it")]
 
-#[path = "../../../filters/llm-dialects/tests/anthropic_grammar/mod.rs"]
-mod anthropic_grammar;
-#[path = "../../../filters/llm-dialects/tests/openai_responses/grammar.rs"]
-mod responses_grammar;
+#[path = "../../../filters/llm-dialects/tests/grammar/mod.rs"]
+mod grammar;
 mod streams;
 
 use llm_dialects::hub::StreamOptions;

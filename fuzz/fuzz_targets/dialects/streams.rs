@@ -7,7 +7,7 @@ use llm_dialects::hub::StreamEvent;
 use llm_dialects::inspect::StreamWatch;
 use serde_json::Value;
 
-use super::{NOW, anthropic_grammar, responses_grammar};
+use super::{NOW, grammar};
 
 /// A stream of `from`: what comes out does not depend on how it arrives, and keeps to the client's grammar. Streams of
 /// Bedrock are given as text, so that corpus files are readable: lines of a message's name, a space and its payload.
@@ -132,8 +132,8 @@ fn sse_data(stream: &[u8]) -> Vec<Vec<u8>> {
 /// Reads a stream as a client would.
 pub fn check(dialect: Dialect, stream: &[u8]) {
     match dialect {
-        Dialect::AnthropicMessages => drop(anthropic_grammar::read(stream).expect("a stream of the dialect")),
-        Dialect::OpenaiResponses => drop(responses_grammar::read(stream).expect("a stream of the dialect")),
+        Dialect::AnthropicMessages => drop(grammar::anthropic::read(stream).expect("a stream of the dialect")),
+        Dialect::OpenaiResponses => drop(grammar::openai_responses::read(stream).expect("a stream of the dialect")),
         Dialect::OpenaiChat => check_openai(&sse_data(stream)),
         Dialect::GeminiGenerate => check_gemini(&sse_data(stream)),
         Dialect::BedrockConverse => check_bedrock(stream),

@@ -197,10 +197,6 @@ fn text_only(content: Blocks<'_>) -> Option<Cow<'_, str>> {
     }
 }
 
-fn media_type<'a>(field: Field<'a>, path: impl Fn() -> String) -> Result<Cow<'a, str>, Error> {
-    media_type::checked(required(field, &path)?, path)
-}
-
 /// The source of an image or document; `None` when only Anthropic knows such a source.
 fn hub_source<'a>(at: At, kind: &str, source: Source<'a>) -> Result<Option<hub::Source<'a>>, Error> {
     let Source::Object(source) = source else {
@@ -208,10 +204,13 @@ fn hub_source<'a>(at: At, kind: &str, source: Source<'a>) -> Result<Option<hub::
     };
     let source = match source.kind.as_str() {
         "" => return Err(Error::client(at.field("source.type"), "is required and must be a string")),
-        "base64" => hub::Source::Base64 {
-            media_type: media_type(source.media_type, || at.field("source.media_type"))?,
-            data: required_filled(source.data, || at.field("source.data"))?,
-        },
+        "base64" => {
+            let path = || at.field("source.media_type");
+            hub::Source::Base64 {
+                media_type: media_type::checked(required(source.media_type, path)?, path)?,
+                data: required_filled(source.data, || at.field("source.data"))?,
+            }
+        }
         "url" => match required_filled(source.url, || at.field("source.url"))? {
             url if is_data(&url) => {
                 return Err(Error::client(at.field("source.url"), "must not be a `data:` URL: use `base64`"));

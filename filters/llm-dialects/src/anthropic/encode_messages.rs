@@ -1,12 +1,14 @@
 //! The conversation of a request, in the shape the Messages API insists on.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::out::{Block, Blocks, CacheControl, Content, Input, Message, Source};
+use super::out::{Block, Blocks, CacheControl, Content, Message, Source};
 use super::{is_anthropic_block, is_blank};
 use crate::Error;
 use crate::hub::{self, Part, Role, Turn};
 use crate::signature::{self, Signer};
+use crate::turns::{Place, later_instructions};
 
 const USER: &str = "user";
 const ASSISTANT: &str = "assistant";
@@ -21,20 +23,10 @@ pub(super) fn system<'a>(request: &'a hub::Request<'a>) -> Result<Vec<Content<'a
     for text in request.system.iter().filter(|text| !is_blank(&text.text)) {
         blocks.push(text_block(&text.text, text.cache.as_ref()));
     }
-    for (i, turn) in request.turns.iter().enumerate().filter(|(_, turn)| turn.role == Role::System) {
-        for (j, content) in turn.content.iter().enumerate() {
-            match &content.part {
-                Part::Text(text) if is_blank(text) => {}
-                Part::Text(text) => blocks.push(text_block(text, content.cache.as_ref())),
-                _ => {
-                    return Err(Error::unsupported(
-                        Place::new(i, j).path(),
-                        "Anthropic takes text only as instructions: move this content to a user message",
-                    ));
-                }
-            }
-        }
-    }
+    let later = later_instructions(&request.turns, "Anthropic")?;
+    blocks.extend(
+        later.into_iter().filter(|(text, _)| !is_blank(text)).map(|(text, cache)| text_block(text, cache)),
+    );
     Ok(blocks)
 }
 
@@ -61,7 +53,7 @@ pub(super) fn messages<'a>(turns: &'a [Turn<'a>]) -> Result<Vec<Message<'a>>, Er
         }
     }
     if messages.is_empty() {
-        return Err(Error::client("messages", "must hold at least one message with content"));
+        return Err(Error::no_content());
     }
     order_results(&mut messages);
     trim_prefill(&mut messages);
@@ -89,15 +81,15 @@ pub(super) fn open_turn_lacks_thinking(messages: &[Message<'_>]) -> bool {
 
 /// The names of the tools the conversation has calls of, each once.
 pub(super) fn called_tools<'a>(messages: &[Message<'a>]) -> Vec<&'a str> {
-    let mut names = Vec::new();
-    for content in messages.iter().flat_map(|message| &message.content.0) {
-        if let Content::Block(Block { kind: "tool_use", name: Some(name), .. }) = content
-            && !names.contains(name)
-        {
-            names.push(*name);
-        }
-    }
-    names
+    let mut seen = BTreeSet::new();
+    let contents = messages.iter().flat_map(|message| &message.content.0);
+    contents
+        .filter_map(|content| match content {
+            Content::Block(Block { kind: "tool_use", name, .. }) => *name,
+            _ => None,
+        })
+        .filter(|name| seen.insert(*name))
+        .collect()
 }
 
 /// A text block.
@@ -113,39 +105,6 @@ pub(super) fn text_block<'a>(text: &'a str, cache: Option<&'a hub::CacheMark<'a>
 /// A cache mark.
 pub(super) fn cache_control<'a>(mark: &'a hub::CacheMark<'a>) -> CacheControl<'a> {
     CacheControl { kind: "ephemeral", ttl: mark.ttl.as_deref() }
-}
-
-/// The arguments of a call as the object the API wants.
-pub(super) fn input<'a>(arguments: &'a hub::Arguments<'a>) -> Input<'a> {
-    match arguments {
-        hub::Arguments::Json(json) if json.get().starts_with('{') => Input::Object(json),
-        hub::Arguments::Json(json) => Input::Text(json.get()),
-        hub::Arguments::Invalid(text) if is_blank(text) => Input::Empty,
-        hub::Arguments::Invalid(text) => Input::Text(text),
-    }
-}
-
-/// Where a piece of the conversation is. Turns are counted without leading system messages.
-#[derive(Clone, Copy)]
-struct Place {
-    turn: usize,
-    content: usize,
-    nested: Option<usize>,
-}
-
-impl Place {
-    fn new(turn: usize, content: usize) -> Self {
-        Self { turn, content, nested: None }
-    }
-
-    /// Its JSON path.
-    fn path(self) -> String {
-        let Self { turn, content, nested } = self;
-        match nested {
-            None => format!("messages[{turn}].content[{content}]"),
-            Some(nested) => format!("messages[{turn}].content[{content}].content[{nested}]"),
-        }
-    }
 }
 
 fn assistant_block<'a>(content: &'a hub::Content<'a>, at: Place) -> Result<Option<Content<'a>>, Error> {
@@ -169,22 +128,14 @@ fn assistant_block<'a>(content: &'a hub::Content<'a>, at: Place) -> Result<Optio
             kind: "tool_use",
             id: Some(tool_id(&call.id)),
             name: Some(&call.name),
-            input: Some(input(&call.arguments)),
+            input: Some((&call.arguments).into()),
             cache_control,
             ..Block::default()
         },
-        Part::ToolResult(_) => {
-            return Err(Error::client(
-                at.path(),
-                "is the result of a tool, which an assistant message cannot hold",
-            ));
-        }
+        Part::ToolResult(_) => return Err(at.result_from_assistant()),
         Part::Foreign { kind, json } => return foreign_block(kind, json, at).map(Some),
         Part::Image { .. } | Part::Document { .. } | Part::Audio { .. } => {
-            return Err(Error::unsupported(
-                at.path(),
-                "Anthropic takes only text and tool calls from the assistant: move this content to a user message",
-            ));
+            return Err(at.unsupported("Anthropic takes only text and tool calls from the assistant: move this content to a user message"));
         }
     };
     Ok(Some(Content::Block(block)))
@@ -211,7 +162,7 @@ fn user_block<'a>(content: &'a hub::Content<'a>, at: Place) -> Result<Option<Con
             ..Block::default()
         },
         Part::Audio { .. } => {
-            return Err(Error::unsupported(at.path(), "Anthropic takes no audio input: send a transcript"));
+            return Err(at.unsupported("Anthropic takes no audio input: send a transcript"));
         }
         Part::ToolResult(result) => Block {
             kind: "tool_result",
@@ -224,7 +175,7 @@ fn user_block<'a>(content: &'a hub::Content<'a>, at: Place) -> Result<Option<Con
         Part::Foreign { kind, json } => return foreign_block(kind, json, at).map(Some),
         Part::Citation(_) => return Ok(None),
         Part::Thinking { .. } | Part::RedactedThinking(_) | Part::ToolCall(_) => {
-            return Err(Error::client(at.path(), "can only be in an assistant message"));
+            return Err(at.not_from_assistant());
         }
     };
     Ok(Some(Content::Block(block)))
@@ -233,11 +184,9 @@ fn user_block<'a>(content: &'a hub::Content<'a>, at: Place) -> Result<Option<Con
 fn result_content<'a>(result: &'a hub::ToolResult<'a>, at: Place) -> Result<Option<Blocks<'a>>, Error> {
     let mut blocks = Vec::with_capacity(result.content.len());
     for (k, content) in result.content.iter().enumerate() {
-        let at = Place { nested: Some(k), ..at };
+        let at = at.inside(k);
         match &content.part {
-            Part::ToolResult(_) => {
-                return Err(Error::client(at.path(), "cannot be inside another tool result"));
-            }
+            Part::ToolResult(_) => return Err(at.client("cannot be inside another tool result")),
             _ => blocks.extend(user_block(content, at)?),
         }
     }
@@ -248,7 +197,7 @@ fn foreign_block<'a>(kind: &str, json: &'a hub::RawJson<'a>, at: Place) -> Resul
     if is_anthropic_block(kind, json) {
         Ok(Content::Verbatim(json))
     } else {
-        Err(Error::unsupported(at.path(), format!("Anthropic has no content of type `{kind}`: remove it")))
+        Err(at.foreign("Anthropic", kind))
     }
 }
 
@@ -258,10 +207,7 @@ fn image_source<'a>(source: &'a hub::Source<'a>, at: Place) -> Result<Source<'a>
             // A common misspelling that other providers forgive.
             let media_type = if media_type == "image/jpg" { "image/jpeg" } else { media_type.as_ref() };
             if !IMAGE_TYPES.contains(&media_type) {
-                return Err(Error::unsupported(
-                    at.path(),
-                    "Anthropic reads images of type image/jpeg, image/png, image/gif and image/webp: convert it",
-                ));
+                return Err(at.unsupported("Anthropic reads images of type image/jpeg, image/png, image/gif and image/webp: convert it"));
             }
             Ok(Source {
                 kind: "base64",
@@ -273,7 +219,7 @@ fn image_source<'a>(source: &'a hub::Source<'a>, at: Place) -> Result<Source<'a>
         }
         hub::Source::Url(url) => url_source(url, at),
         hub::Source::File(id) => file_source(id, at),
-        hub::Source::Text(_) => Err(Error::unsupported(at.path(), "an image cannot be given as text")),
+        hub::Source::Text(_) => Err(at.unsupported("an image cannot be given as text")),
     }
 }
 
@@ -286,10 +232,9 @@ fn document_source<'a>(source: &'a hub::Source<'a>, at: Place) -> Result<Source<
             url: None,
             file_id: None,
         }),
-        hub::Source::Base64 { .. } => Err(Error::unsupported(
-            at.path(),
-            "Anthropic reads documents of type application/pdf: convert it, or send its text",
-        )),
+        hub::Source::Base64 { .. } => Err(
+            at.unsupported("Anthropic reads documents of type application/pdf: convert it, or send its text")
+        ),
         hub::Source::Url(url) => url_source(url, at),
         hub::Source::Text(text) => Ok(Source {
             kind: "text",
@@ -307,18 +252,14 @@ fn url_source<'a>(url: &'a str, at: Place) -> Result<Source<'a>, Error> {
     if scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http") {
         Ok(Source { kind: "url", media_type: None, data: None, url: Some(url), file_id: None })
     } else {
-        Err(Error::unsupported(
-            at.path(),
-            "Anthropic fetches http and https URLs only: send the content as base64",
-        ))
+        Err(at.unsupported("Anthropic fetches http and https URLs only: send the content as base64"))
     }
 }
 
 /// Ids of OpenAI's files begin with `file-`, those of Anthropic's with `file_`; Google's are URIs or `files/…`.
 fn file_source(id: &str, at: Place) -> Result<Source<'_>, Error> {
     if id.starts_with("file-") || id.contains('/') {
-        return Err(Error::unsupported(
-            at.path(),
+        return Err(at.unsupported(
             "Anthropic cannot read a file that was uploaded elsewhere: send the content as base64",
         ));
     }
@@ -342,19 +283,20 @@ fn is_tool_result(content: &Content<'_>) -> bool {
 
 /// Puts tool results before everything else in their message, in the order of the calls before it.
 fn order_results(messages: &mut [Message<'_>]) {
-    let mut calls: Vec<String> = Vec::new();
+    let mut calls: BTreeMap<String, usize> = BTreeMap::new();
     for message in messages {
         if message.role == ASSISTANT {
             calls.clear();
-            calls.extend(message.content.0.iter().filter_map(|content| match content {
-                Content::Block(Block { kind: "tool_use", id: Some(id), .. }) => Some(id.to_string()),
-                _ => None,
-            }));
+            for (place, content) in message.content.0.iter().enumerate() {
+                if let Content::Block(Block { kind: "tool_use", id: Some(id), .. }) = content {
+                    calls.entry(id.to_string()).or_insert(place);
+                }
+            }
         } else if message.content.0.iter().any(is_tool_result) {
             // Results of unknown calls go last among the results, other content after them.
             message.content.0.sort_by_cached_key(|content| match content {
                 Content::Block(Block { kind: "tool_result", tool_use_id: Some(id), .. }) => {
-                    calls.iter().position(|call| call == id).unwrap_or(calls.len())
+                    calls.get(id.as_ref()).copied().unwrap_or(usize::MAX - 1)
                 }
                 _ => usize::MAX,
             });

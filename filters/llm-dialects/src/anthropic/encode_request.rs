@@ -14,6 +14,7 @@ use super::out::{self, Block, Blocks, Content, Message, Schema};
 use super::{is_anthropic_tool, is_blank};
 use crate::Error;
 use crate::hub::{OutputFormat, Request, Tool, ToolChoice};
+use crate::json::write_json;
 
 /// `max_tokens` when neither the client names one nor the model is known; the API requires it. Every model
 /// accepts this many.
@@ -179,7 +180,7 @@ fn encode(
         stream: request.stream.is_some(),
     };
     let mut bytes = Vec::new();
-    out::write_json(&mut bytes, &finish(body));
+    write_json(&mut bytes, &finish(body));
     Ok(bytes)
 }
 

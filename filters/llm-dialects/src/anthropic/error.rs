@@ -3,10 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::out::write_json;
 use super::wire::{ErrorObject, Field};
 use crate::hub::{ApiError, ErrorKind};
-use crate::json::is_object;
+use crate::json::{is_object, write_json};
 
 /// The API's own status for "overloaded".
 const OVERLOADED: u16 = 529;

@@ -6,6 +6,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
 use super::citations::OutCitation;
+use crate::tool_input::ToolInput;
 
 /// The body of a request.
 #[derive(serde::Serialize)]
@@ -37,13 +38,8 @@ pub(super) struct Request<'a> {
     pub(super) metadata: Option<Metadata<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) service_tier: Option<&'static str>,
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) stream: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_false(flag: &bool) -> bool {
-    !flag
 }
 
 /// One message.
@@ -103,12 +99,12 @@ pub(super) struct Block<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) input: Option<Input<'a>>,
+    pub(super) input: Option<ToolInput<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tool_use_id: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) content: Option<Blocks<'a>>,
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_error: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) thinking: Option<&'a str>,
@@ -133,30 +129,6 @@ pub(super) struct Source<'a> {
     pub(super) url: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) file_id: Option<&'a str>,
-}
-
-/// `input` of a tool use, which must be an object.
-pub(super) enum Input<'a> {
-    /// An object.
-    Object(&'a RawValue),
-    /// Nothing: `{}`.
-    Empty,
-    /// Text that is no object: `{"raw_arguments": text}`.
-    Text(&'a str),
-}
-
-impl Serialize for Input<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Object(json) => json.serialize(serializer),
-            Self::Empty => serializer.serialize_map(Some(0))?.end(),
-            Self::Text(text) => {
-                let mut map = serializer.serialize_map(Some(1))?;
-                map.serialize_entry("raw_arguments", text)?;
-                map.end()
-            }
-        }
-    }
 }
 
 /// A prompt-cache breakpoint.
@@ -192,7 +164,7 @@ pub(super) struct Function<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) description: Option<&'a str>,
     pub(super) input_schema: Schema<'a>,
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) strict: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cache_control: Option<CacheControl<'a>>,
@@ -234,7 +206,7 @@ pub(super) struct ToolChoice<'a> {
     pub(super) kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<&'a str>,
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) disable_parallel_tool_use: bool,
 }
 
@@ -325,12 +297,4 @@ pub(super) struct CacheCreation {
 #[derive(serde::Serialize)]
 pub(super) struct OutputTokensDetails {
     pub(super) thinking_tokens: u64,
-}
-
-/// Appends `value` as JSON.
-pub(super) fn write_json(out: &mut Vec<u8>, value: &impl Serialize) {
-    // Writing to memory cannot fail, and neither can these structs: they hold no map with other keys than
-    // strings and no type that refuses to serialise.
-    let written = serde_json::to_writer(out, value);
-    debug_assert!(written.is_ok(), "{written:?}");
 }

@@ -6,13 +6,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::citations::{OutCitation, citations};
-use super::encode_messages::input;
 use super::is_anthropic_block;
-use super::out::{self, Block, Content, Id, write_json};
+use super::out::{self, Block, Content, Id};
 use super::wire::{self, Blocks, Field, RawBlocks};
 use crate::Error;
 use crate::hub::{Arguments, Part, RawJson, Response, StopReason, ToolCall, Usage};
-use crate::json::is_object;
+use crate::json::{is_object, unreadable, write_json};
 
 #[derive(Deserialize)]
 struct Body<'a> {
@@ -164,12 +163,6 @@ pub fn encode_response(response: &Response<'_>) -> Vec<u8> {
     bytes
 }
 
-/// The error for JSON that could not be read. serde's own message may repeat values, so only the place is told.
-pub(super) fn unreadable(error: &serde_json::Error) -> Error {
-    let what = if error.is_data() { "unexpected JSON" } else { "malformed JSON" };
-    Error::upstream(format!("{what} at line {}, column {}", error.line(), error.column()))
-}
-
 /// The arguments of a tool use; an `input` that is missing counts as `{}`.
 pub(super) fn arguments_of(input: Option<&RawValue>) -> Arguments<'_> {
     match input {
@@ -283,7 +276,7 @@ fn block_of<'a>(part: &'a Part<'a>) -> Option<Content<'a>> {
             kind: "tool_use",
             id: Some(Cow::Borrowed(&call.id)),
             name: Some(&call.name),
-            input: Some(input(&call.arguments)),
+            input: Some((&call.arguments).into()),
             ..Block::default()
         },
         Part::Foreign { kind, json } if is_anthropic_block(kind, json) => {

@@ -8,10 +8,11 @@ use serde_json::value::RawValue;
 
 use super::citations::{citation, citations};
 use super::error::error_of_event;
-use super::response::{stop_reason, unreadable};
+use super::response::stop_reason;
 use super::wire::{self, Block as WireBlock, ErrorObject, Field};
 use crate::Error;
 use crate::hub::{Block, Delta, StopReason, StreamEvent, Usage};
+use crate::json::unreadable;
 
 /// Turns message events into hub events.
 ///

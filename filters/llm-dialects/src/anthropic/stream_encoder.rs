@@ -8,13 +8,15 @@ use serde::Serialize;
 
 use super::citations::OutCitation;
 use super::error::ErrorBody;
-use super::out::{self, Block as OutBlock, Id, write_json};
+use super::out::{self, Block as OutBlock, Id};
 use super::response::{out_usage, stop_reason_name};
 use super::stream_out::{
     Bare, BlockDelta, BlockStart, BlockStop, MessageDelta, MessageStart, OutDelta, Stop,
 };
 use crate::blocks_in_turn::{BlocksInTurn, Kind, Piece, Write};
 use crate::hub::{StopReason, StreamEvent};
+use crate::json::write_json;
+use crate::tool_input::ToolInput;
 
 /// Turns hub events into message events.
 ///
@@ -133,7 +135,7 @@ impl Write for Writer {
                 kind: "tool_use",
                 id: Some(Cow::Borrowed(id)),
                 name: Some(name),
-                input: Some(out::Input::Empty),
+                input: Some(ToolInput::Empty),
                 ..OutBlock::default()
             },
         };

@@ -8,10 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use super::content::{is_base64, is_bedrock_block};
 use super::formats;
 use super::models::{Cache, Rules};
-use super::out::{Block, CachePoint, Document, Image, Input, Reasoning, Source, ToolResult, ToolUse};
+use super::out::{Block, CachePoint, Document, Image, Reasoning, Source, ToolResult, ToolUse};
 use crate::Error;
 use crate::hub::{self, Part};
 use crate::signature::{Signer, own};
+use crate::turns::Place;
 
 /// What a tool is told to have said when it said nothing: not every model takes an empty list, and Claude takes no
 /// empty text (`text content blocks must be non-empty`).
@@ -33,34 +34,6 @@ pub(super) fn cache_point<'a>(mark: &'a hub::CacheMark<'_>, rules: &Rules) -> Op
 /// Whether `text` is what the API calls blank.
 pub(super) fn is_blank(text: &str) -> bool {
     text.trim().is_empty()
-}
-
-/// Where a piece of the conversation is. Turns are counted without leading system messages.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    turn: usize,
-    content: usize,
-    nested: Option<usize>,
-}
-
-impl Place {
-    /// A piece of a turn.
-    pub(super) fn new(turn: usize, content: usize) -> Self {
-        Self { turn, content, nested: None }
-    }
-
-    /// Its JSON path.
-    pub(super) fn path(self) -> String {
-        let Self { turn, content, nested } = self;
-        match nested {
-            None => format!("messages[{turn}].content[{content}]"),
-            Some(nested) => format!("messages[{turn}].content[{content}].content[{nested}]"),
-        }
-    }
-
-    fn unsupported(self, message: &str) -> Error {
-        Error::unsupported(self.path(), message)
-    }
 }
 
 /// A piece of what the assistant said; `None` for what is left out.
@@ -88,14 +61,9 @@ pub(super) fn assistant_block<'a>(
         Part::ToolCall(call) => Block::ToolUse(ToolUse {
             tool_use_id: tool_id(&call.id),
             name: &call.name,
-            input: input(&call.arguments),
+            input: (&call.arguments).into(),
         }),
-        Part::ToolResult(_) => {
-            return Err(Error::client(
-                at.path(),
-                "is the result of a tool, which an assistant message cannot hold",
-            ));
-        }
+        Part::ToolResult(_) => return Err(at.result_from_assistant()),
         Part::Foreign { kind, json } => return foreign_block(kind, json, at).map(Some),
         Part::Image { .. } | Part::Document { .. } | Part::Audio { .. } => {
             return Err(at.unsupported(
@@ -125,7 +93,7 @@ pub(super) fn user_block<'a>(
         Part::Foreign { kind, json } => return foreign_block(kind, json, at).map(Some),
         Part::Citation(_) => return Ok(None),
         Part::Thinking { .. } | Part::RedactedThinking(_) | Part::ToolCall(_) => {
-            return Err(Error::client(at.path(), "can only be in an assistant message"));
+            return Err(at.not_from_assistant());
         }
     };
     Ok(Some(block))
@@ -141,11 +109,9 @@ fn tool_result<'a>(
         content.push(Block::Text(Cow::Borrowed("Error:")));
     }
     for (k, inner) in result.content.iter().enumerate() {
-        let at = Place { nested: Some(k), ..at };
+        let at = at.inside(k);
         match &inner.part {
-            Part::ToolResult(_) => {
-                return Err(Error::client(at.path(), "cannot be inside another tool result"));
-            }
+            Part::ToolResult(_) => return Err(at.client("cannot be inside another tool result")),
             Part::Audio { .. } => {
                 return Err(at.unsupported("Bedrock takes no audio from tools: send a transcript"));
             }
@@ -163,11 +129,7 @@ fn tool_result<'a>(
 }
 
 fn foreign_block<'a>(kind: &str, json: &'a hub::RawJson<'a>, at: Place) -> Result<Block<'a>, Error> {
-    if is_bedrock_block(kind, json) {
-        Ok(Block::Verbatim(json))
-    } else {
-        Err(at.unsupported(&format!("Bedrock has no content of type `{kind}`: remove it")))
-    }
+    if is_bedrock_block(kind, json) { Ok(Block::Verbatim(json)) } else { Err(at.foreign("Bedrock", kind)) }
 }
 
 fn image<'a>(source: &'a hub::Source<'a>, at: Place) -> Result<Image<'a>, Error> {
@@ -215,16 +177,6 @@ fn document<'a>(
 
 fn is_s3(url: &str) -> bool {
     url.starts_with("s3://")
-}
-
-/// The arguments of a call as the object the models want.
-pub(super) fn input<'a>(arguments: &'a hub::Arguments<'a>) -> Input<'a> {
-    match arguments {
-        hub::Arguments::Json(json) if json.get().starts_with('{') => Input::Object(json),
-        hub::Arguments::Json(json) => Input::Text(json.get()),
-        hub::Arguments::Invalid(text) if is_blank(text) => Input::Empty,
-        hub::Arguments::Invalid(text) => Input::Text(text),
-    }
 }
 
 /// A tool call id in the alphabet and length that both the API and Claude take. Other characters become `_`, and the

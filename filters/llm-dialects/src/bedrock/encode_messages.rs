@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::encode_content::{Place, assistant_block, cache_point, is_blank, user_block};
+use super::encode_content::{assistant_block, cache_point, is_blank, user_block};
 use super::models::Rules;
 use super::out::{Block, Document, Message};
 use super::request_out::System;
 use crate::Error;
 use crate::hub::{self, Part, Role, Turn};
+use crate::turns::{Place, later_instructions};
 
 const USER: &str = "user";
 const ASSISTANT: &str = "assistant";
@@ -32,18 +33,8 @@ pub(super) fn system<'a>(request: &'a hub::Request<'a>, rules: &Rules) -> Result
     for text in &request.system {
         push(&text.text, text.cache.as_ref());
     }
-    for (i, turn) in request.turns.iter().enumerate().filter(|(_, turn)| turn.role == Role::System) {
-        for (j, content) in turn.content.iter().enumerate() {
-            match &content.part {
-                Part::Text(text) => push(text, content.cache.as_ref()),
-                _ => {
-                    return Err(Error::unsupported(
-                        Place::new(i, j).path(),
-                        "Bedrock takes text only as instructions: move this content to a user message",
-                    ));
-                }
-            }
-        }
+    for (text, cache) in later_instructions(&request.turns, "Bedrock")? {
+        push(text, cache);
     }
     Ok(blocks)
 }
@@ -78,7 +69,7 @@ pub(super) fn messages<'a>(turns: &'a [Turn<'a>], rules: &Rules) -> Result<Vec<M
         }
     }
     if messages.is_empty() {
-        return Err(Error::client("messages", "must hold at least one message with content"));
+        return Err(Error::no_content());
     }
     order_results(&mut messages);
     trim_prefill(&mut messages);

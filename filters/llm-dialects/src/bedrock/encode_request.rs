@@ -15,6 +15,7 @@ use super::request_out::{self, InputSchema, Structure, System, Tool, ToolSpec};
 use crate::Error;
 use crate::anthropic::models::Sampling;
 use crate::hub::{self, OutputFormat, Request, ToolChoice};
+use crate::json::write_json;
 
 /// How many cache marks the API takes in one request.
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html>
@@ -149,7 +150,7 @@ pub fn encode_request(request: &Request<'_>) -> Result<Vec<u8>, Error> {
         output_config,
     };
     let mut bytes = Vec::new();
-    out::write_json(&mut bytes, &body);
+    write_json(&mut bytes, &body);
     Ok(bytes)
 }
 

@@ -5,9 +5,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::out::write_json;
 use crate::hub::{ApiError, ErrorKind};
-use crate::json::{Str, is_object};
+use crate::json::{Str, is_object, write_json};
 
 #[derive(Deserialize)]
 struct Body<'a> {

@@ -4,11 +4,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::is_exception;
-use super::response::{model_of, unreadable};
+use super::response::model_of;
 use super::wire::Usage;
 use crate::Error;
 use crate::inspect::{AnswerFacts, StreamWatch};
-use crate::json::is_object;
+use crate::json::{is_object, unreadable};
 
 /// A whole answer, or the `metadata` event of a stream.
 #[derive(Deserialize)]

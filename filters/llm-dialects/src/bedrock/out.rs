@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
+
+use crate::tool_input::ToolInput;
 
 /// One message.
 #[derive(Serialize)]
@@ -65,31 +66,7 @@ pub(super) enum Source<'a> {
 pub(super) struct ToolUse<'a> {
     pub(super) tool_use_id: Cow<'a, str>,
     pub(super) name: &'a str,
-    pub(super) input: Input<'a>,
-}
-
-/// `input` of a tool use, always written as an object.
-pub(super) enum Input<'a> {
-    /// An object.
-    Object(&'a RawValue),
-    /// Nothing: `{}`.
-    Empty,
-    /// Text that is no object: `{"raw_arguments": text}`.
-    Text(&'a str),
-}
-
-impl Serialize for Input<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Object(json) => json.serialize(serializer),
-            Self::Empty => serializer.serialize_map(Some(0))?.end(),
-            Self::Text(text) => {
-                let mut map = serializer.serialize_map(Some(1))?;
-                map.serialize_entry("raw_arguments", text)?;
-                map.end()
-            }
-        }
-    }
+    pub(super) input: ToolInput<'a>,
 }
 
 /// The answer of a tool.
@@ -244,12 +221,4 @@ impl From<crate::hub::Usage> for Usage {
             cache_details: details.map(|(ttl, input_tokens)| CacheDetail { ttl, input_tokens }).collect(),
         }
     }
-}
-
-/// Appends `value` as JSON.
-pub(super) fn write_json(out: &mut Vec<u8>, value: &impl Serialize) {
-    // Writing to memory cannot fail, and neither can these structs: they hold no map with other keys than strings and
-    // no type that refuses to serialise.
-    let written = serde_json::to_writer(out, value);
-    debug_assert!(written.is_ok(), "{written:?}");
 }

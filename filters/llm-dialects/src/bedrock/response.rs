@@ -6,13 +6,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::content::{Piece, is_base64, is_bedrock_block, piece};
-use super::encode_content::input;
 use super::formats;
-use super::out::{self, Block, CitationsContent, Message, Reasoning, Source, Text, ToolUse, write_json};
+use super::out::{self, Block, CitationsContent, Message, Reasoning, Source, Text, ToolUse};
 use super::wire::{ServiceTier, Trace, Usage, stop_sequence};
 use crate::Error;
 use crate::hub::{self, Citation, Part, Response, StopReason};
-use crate::json::{Str, is_object};
+use crate::json::{Str, is_object, unreadable, write_json};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -113,12 +112,6 @@ pub fn encode_response(response: &Response<'_>, _now: u64) -> Vec<u8> {
     bytes
 }
 
-/// The error for JSON that could not be read. serde's own message may repeat values, so only the place is told.
-pub(super) fn unreadable(error: &serde_json::Error) -> Error {
-    let what = if error.is_data() { "unexpected JSON" } else { "malformed JSON" };
-    Error::upstream(format!("{what} at line {}, column {}", error.line(), error.column()))
-}
-
 /// The model a trace tells of. Traces are long and many-shaped; one that cannot be read tells nothing.
 pub(super) fn model_of(trace: Option<&RawValue>) -> Option<Cow<'_, str>> {
     serde_json::from_str::<Trace<'_>>(trace?.get()).ok()?.model()
@@ -191,7 +184,7 @@ fn block_of<'a>(part: &'a Part<'a>) -> Option<Block<'a>> {
         Part::ToolCall(call) => Block::ToolUse(ToolUse {
             tool_use_id: Cow::Borrowed(&call.id),
             name: &call.name,
-            input: input(&call.arguments),
+            input: (&call.arguments).into(),
         }),
         Part::Image { source: hub::Source::Base64 { media_type, data }, .. } => Block::Image(out::Image {
             format: formats::image(media_type)?,

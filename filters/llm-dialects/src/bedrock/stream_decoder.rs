@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use super::error::{error_of_event, is_exception};
-use super::response::{model_of, stop_reason, unreadable};
+use super::response::{model_of, stop_reason};
 use super::stream_wire::{
     BlockDelta, BlockStart, BlockStop, MessageStart, MessageStop, Metadata, ReasoningDelta, ToolUse,
     ToolUseDelta,
@@ -16,7 +16,7 @@ use super::stream_wire::{
 use super::wire::stop_sequence;
 use crate::Error;
 use crate::hub::{Block, Delta, StreamEvent};
-use crate::json::{Str, is_object, non_empty};
+use crate::json::{Str, is_object, non_empty, unreadable};
 use crate::signature::{Signer, mark};
 
 /// Turns the messages of a Converse stream into hub events.

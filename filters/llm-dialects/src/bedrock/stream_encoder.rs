@@ -6,10 +6,11 @@ use serde::Serialize;
 
 use super::content::is_base64;
 use super::error::exception_of;
-use super::out::{Citation, Metrics, ResponseFields, Usage as OutUsage, write_json};
+use super::out::{Citation, Metrics, ResponseFields, Usage as OutUsage};
 use super::response::stop_reason_name;
 use crate::blocks_in_turn::{BlocksInTurn, Kind, Piece, Write};
 use crate::hub::{StopReason, StreamEvent};
+use crate::json::write_json;
 
 /// Turns hub events into the messages of a Converse stream.
 ///

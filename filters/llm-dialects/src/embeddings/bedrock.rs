@@ -6,8 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Request, Response, Task, Vector, json, provider_body};
+use super::{Request, Response, Task, Vector};
 use crate::Error;
+use crate::json::{read_answer, to_json};
 
 /// The only length Titan v1 makes.
 const TITAN_V1_DIMENSIONS: u64 = 1536;
@@ -31,13 +32,13 @@ pub(super) fn encode_titan_v1(request: &Request<'_>) -> Result<Vec<u8>, Error> {
             "Titan Text Embeddings v1 makes vectors of 1536 numbers only: leave it out, or use v2",
         ));
     }
-    Ok(json(&Titan { input_text, dimensions: None }))
+    Ok(to_json(&Titan { input_text, dimensions: None }))
 }
 
 pub(super) fn encode_titan_v2(request: &Request<'_>) -> Result<Vec<u8>, Error> {
     let input_text = &request.only_text("Titan")?.text;
     // Normalised unless told otherwise, as OpenAI's vectors are.
-    Ok(json(&Titan { input_text, dimensions: request.dimensions }))
+    Ok(to_json(&Titan { input_text, dimensions: request.dimensions }))
 }
 
 #[derive(Deserialize)]
@@ -49,7 +50,7 @@ struct TitanAnswer<'a> {
 }
 
 pub(super) fn decode_titan(body: &[u8]) -> Result<Response<'_>, Error> {
-    let answer: TitanAnswer<'_> = provider_body(body)?;
+    let answer: TitanAnswer<'_> = read_answer(body)?;
     Ok(Response {
         model: None,
         vectors: answer.embedding.into_iter().collect(),
@@ -63,7 +64,7 @@ pub(super) fn titan_facts(body: &[u8]) -> Result<(Option<String>, Option<u64>), 
     struct Facts {
         input_text_token_count: Option<u64>,
     }
-    let facts: Facts = provider_body(body)?;
+    let facts: Facts = read_answer(body)?;
     Ok((None, facts.input_text_token_count))
 }
 
@@ -89,7 +90,7 @@ pub(super) fn encode_cohere(request: &Request<'_>) -> Result<Vec<u8>, Error> {
             ),
         ));
     }
-    Ok(json(&Cohere {
+    Ok(to_json(&Cohere {
         texts: texts.iter().map(|text| text.text.as_ref()).collect(),
         // The field is required. Who does not say fills an index, mostly.
         input_type: match request.task {
@@ -118,13 +119,13 @@ pub(super) fn decode_cohere(body: &[u8]) -> Result<Response<'_>, Error> {
         #[serde(borrow)]
         float: Option<Vec<Vector<'a>>>,
     }
-    let answer: Answer<'_> = provider_body(body)?;
+    let answer: Answer<'_> = read_answer(body)?;
     let vectors = match answer.embeddings.map(serde_json::value::RawValue::get) {
         None => Vec::new(),
         Some(json) if json.starts_with('{') => {
-            provider_body::<ByType<'_>>(json.as_bytes())?.float.unwrap_or_default()
+            read_answer::<ByType<'_>>(json.as_bytes())?.float.unwrap_or_default()
         }
-        Some(json) => provider_body(json.as_bytes())?,
+        Some(json) => read_answer(json.as_bytes())?,
     };
     Ok(Response { model: None, vectors, input_tokens: None })
 }
@@ -154,7 +155,7 @@ struct NovaText<'r> {
 
 pub(super) fn encode_nova(request: &Request<'_>) -> Result<Vec<u8>, Error> {
     let value = &request.only_text("Nova")?.text;
-    Ok(json(&Nova {
+    Ok(to_json(&Nova {
         task_type: "SINGLE_EMBEDDING",
         single_embedding_params: NovaParams {
             embedding_purpose: match request.task {
@@ -182,7 +183,7 @@ pub(super) fn decode_nova(body: &[u8]) -> Result<Response<'_>, Error> {
         #[serde(borrow)]
         embedding: Option<Vector<'a>>,
     }
-    let answer: Answer<'_> = provider_body(body)?;
+    let answer: Answer<'_> = read_answer(body)?;
     let vectors = answer
         .embeddings
         .unwrap_or_default()

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::vector::Written;
-use super::{Encoding, Input, Request, Response, Task, Text, Vector, client_body, json, provider_body};
+use super::{Encoding, Input, Request, Response, Task, Text, Vector, client_body};
 use crate::Error;
-use crate::json::Str;
+use crate::json::{Str, read_answer, to_json};
 
 impl Task {
     /// The task called `name` in `taskType`.
@@ -226,7 +226,7 @@ impl<'r> OutEmbed<'r> {
 const NAME: &str = "Gemini";
 
 pub(super) fn encode_request(request: &Request<'_>) -> Result<Vec<u8>, Error> {
-    Ok(json(&OutEmbed::new(request, request.only_text("Gemini's embedContent")?, None)))
+    Ok(to_json(&OutEmbed::new(request, request.only_text("Gemini's embedContent")?, None)))
 }
 
 pub(super) fn encode_batch(request: &Request<'_>, model: &str) -> Result<Vec<u8>, Error> {
@@ -238,7 +238,7 @@ pub(super) fn encode_batch(request: &Request<'_>, model: &str) -> Result<Vec<u8>
     let model = if model.starts_with("models/") { model.to_owned() } else { format!("models/{model}") };
     let texts = request.texts(NAME)?;
     let requests = texts.iter().map(|text| OutEmbed::new(request, text, Some(&model))).collect();
-    Ok(json(&OutBatch { requests }))
+    Ok(to_json(&OutBatch { requests }))
 }
 
 #[derive(Deserialize)]
@@ -281,7 +281,7 @@ fn values(embedding: Embedding<'_>) -> Result<Vector<'_>, Error> {
 }
 
 pub(super) fn decode_response(body: &[u8]) -> Result<Response<'_>, Error> {
-    let answer: Answer<'_> = provider_body(body)?;
+    let answer: Answer<'_> = read_answer(body)?;
     Ok(Response {
         model: None,
         vectors: answer.embedding.into_iter().map(values).collect::<Result<_, _>>()?,
@@ -290,7 +290,7 @@ pub(super) fn decode_response(body: &[u8]) -> Result<Response<'_>, Error> {
 }
 
 pub(super) fn decode_batch_response(body: &[u8]) -> Result<Response<'_>, Error> {
-    let answer: BatchAnswer<'_> = provider_body(body)?;
+    let answer: BatchAnswer<'_> = read_answer(body)?;
     let embeddings = answer.embeddings.unwrap_or_default();
     Ok(Response {
         model: None,
@@ -305,7 +305,7 @@ pub(super) fn facts(body: &[u8]) -> Result<(Option<String>, Option<u64>), Error>
         #[serde(rename = "usageMetadata")]
         usage: Option<Usage>,
     }
-    let facts: Facts = provider_body(body)?;
+    let facts: Facts = read_answer(body)?;
     Ok((None, facts.usage.and_then(Usage::input_tokens)))
 }
 
@@ -337,7 +337,7 @@ pub(super) fn encode_response(response: &Response<'_>) -> Result<Vec<u8>, Error>
         return Err(Error::upstream(format!("it holds {} embeddings for one input", response.vectors.len())));
     };
     let embedding = OutEmbedding { values: vector.written(Encoding::Float)? };
-    Ok(json(&Out { embedding, usage_metadata: out_usage(response) }))
+    Ok(to_json(&Out { embedding, usage_metadata: out_usage(response) }))
 }
 
 pub(super) fn encode_batch_response(response: &Response<'_>) -> Result<Vec<u8>, Error> {
@@ -352,5 +352,5 @@ pub(super) fn encode_batch_response(response: &Response<'_>) -> Result<Vec<u8>, 
     for vector in &response.vectors {
         embeddings.push(OutEmbedding { values: vector.written(Encoding::Float)? });
     }
-    Ok(json(&Out { embeddings, usage_metadata: out_usage(response) }))
+    Ok(to_json(&Out { embeddings, usage_metadata: out_usage(response) }))
 }

@@ -25,14 +25,14 @@ mod vertex;
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 pub use vector::Vector;
 
+use crate::Error;
 use crate::hub::Usage;
 use crate::inspect::AnswerFacts;
 use crate::json::is_object;
-use crate::{Dialect, Error};
 
 /// A format clients may ask in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,16 +66,6 @@ pub enum Provider {
     NovaBedrock,
 }
 
-impl Client {
-    /// The chat dialect whose errors clients of this format read.
-    pub fn error_dialect(self) -> Dialect {
-        match self {
-            Self::OpenAi => Dialect::OpenaiChat,
-            Self::GeminiEmbed | Self::GeminiBatch => Dialect::GeminiGenerate,
-        }
-    }
-}
-
 impl Provider {
     /// The format of a Bedrock model id, inference profile id or ARN; `None` for models that are not known to embed
     /// texts.
@@ -98,17 +88,6 @@ impl Provider {
                 | (Self::GeminiEmbed, Client::GeminiEmbed)
                 | (Self::GeminiBatch, Client::GeminiBatch)
         )
-    }
-
-    /// The chat dialect whose errors this provider answers with.
-    pub fn error_dialect(self) -> Dialect {
-        match self {
-            Self::OpenAi => Dialect::OpenaiChat,
-            Self::GeminiEmbed | Self::GeminiBatch | Self::VertexPredict => Dialect::GeminiGenerate,
-            Self::TitanV1 | Self::TitanV2 | Self::CohereBedrock | Self::NovaBedrock => {
-                Dialect::BedrockConverse
-            }
-        }
     }
 }
 
@@ -323,19 +302,6 @@ fn client_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> {
     })?;
     deserializer.end().map_err(|error| Error::client("", format!("the body is not valid JSON: {error}")))?;
     Ok(read)
-}
-
-/// Reads a provider's body, and says of a bad one only where it is bad.
-fn provider_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| {
-        let what = if error.is_data() { "unexpected JSON" } else { "malformed JSON" };
-        Error::upstream(format!("{what} at line {}, column {}", error.line(), error.column()))
-    })
-}
-
-/// JSON of structs whose serialisation cannot fail: no map keys but strings, no I/O.
-fn json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::vector::Written;
-use super::{Encoding, Input, Request, Response, Task, Text, Vector, client_body, json, provider_body};
+use super::{Encoding, Input, Request, Response, Task, Text, Vector, client_body};
 use crate::Error;
-use crate::json::Str;
+use crate::json::{Str, read_answer, to_json};
 
 #[derive(Deserialize)]
 struct Body<'a> {
@@ -202,7 +202,7 @@ pub(super) fn encode_request(request: &Request<'_>, model: &str) -> Vec<u8> {
         },
         Input::Tokens(lists) => OutInput::Tokens(lists),
     };
-    json(&OutBody {
+    to_json(&OutBody {
         model,
         input,
         dimensions: request.dimensions,
@@ -240,7 +240,7 @@ impl Usage {
 }
 
 pub(super) fn decode_response(body: &[u8]) -> Result<Response<'_>, Error> {
-    let answer: Answer<'_> = provider_body(body)?;
+    let answer: Answer<'_> = read_answer(body)?;
     let mut data = answer.data.unwrap_or_default();
     // Stable, so that members without an index keep their order.
     data.sort_by_key(|datum| datum.index);
@@ -262,7 +262,7 @@ pub(super) fn facts(body: &[u8]) -> Result<(Option<String>, Option<u64>), Error>
         model: Option<Str<'a>>,
         usage: Option<Usage>,
     }
-    let facts: Facts<'_> = provider_body(body)?;
+    let facts: Facts<'_> = read_answer(body)?;
     Ok((facts.model.map(|Str(model)| model.into_owned()), facts.usage.and_then(Usage::input_tokens)))
 }
 
@@ -297,7 +297,7 @@ pub(super) fn encode_response(
     for (index, vector) in response.vectors.iter().enumerate() {
         data.push(OutDatum { object: "embedding", index, embedding: vector.written(encoding)? });
     }
-    Ok(json(&OutAnswer {
+    Ok(to_json(&OutAnswer {
         object: "list",
         data,
         model: response.model.as_deref().unwrap_or(model),

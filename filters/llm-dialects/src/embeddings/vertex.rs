@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Request, Response, Task, Vector, json, provider_body};
+use super::{Request, Response, Task, Vector};
 use crate::Error;
+use crate::json::{read_answer, to_json};
 
 #[derive(Serialize)]
 struct Body<'r> {
@@ -38,7 +39,7 @@ pub(super) fn encode_request(request: &Request<'_>) -> Result<Vec<u8>, Error> {
         .map(|text| Instance { content: &text.text, task_type, title: text.title.as_deref() })
         .collect();
     let parameters = Parameters { output_dimensionality: request.dimensions, auto_truncate: false };
-    Ok(json(&Body { instances, parameters }))
+    Ok(to_json(&Body { instances, parameters }))
 }
 
 #[derive(Deserialize)]
@@ -74,7 +75,7 @@ impl Statistics {
 }
 
 pub(super) fn decode_response(body: &[u8]) -> Result<Response<'_>, Error> {
-    let answer: Answer<'_> = provider_body(body)?;
+    let answer: Answer<'_> = read_answer(body)?;
     let mut vectors = Vec::new();
     let mut input_tokens = None;
     for prediction in answer.predictions.unwrap_or_default() {
@@ -107,7 +108,7 @@ pub(super) fn facts(body: &[u8]) -> Result<(Option<String>, Option<u64>), Error>
     struct Embeddings {
         statistics: Option<Statistics>,
     }
-    let facts: Facts = provider_body(body)?;
+    let facts: Facts = read_answer(body)?;
     let mut tokens = None;
     for embeddings in facts.predictions.unwrap_or_default().into_iter().filter_map(|found| found.embeddings) {
         add(&mut tokens, embeddings.statistics);

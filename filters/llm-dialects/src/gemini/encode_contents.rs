@@ -1,15 +1,15 @@
 //! Turns as `contents`, in the shape the API insists on.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::models::Rules;
-use super::out::{
-    self, Args, Blob, Content, Fields, FileData, FunctionCall, FunctionResponse, FunctionResult,
-};
+use super::out::{self, Blob, Content, Fields, FileData, FunctionCall, FunctionResponse, FunctionResult};
 use super::{PARTS, media};
 use crate::Error;
 use crate::hub::{self, Part, Role, Source, ToolResult, Turn};
 use crate::signature::{self, Signer};
+use crate::turns::Place;
 
 /// Stands in for the signature over a function call that another model made; the API skips its check then.
 /// <https://ai.google.dev/gemini-api/docs/thought-signatures#faqs>
@@ -19,41 +19,21 @@ const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 /// <https://ai.google.dev/gemini-api/docs/function-calling#multimodal>
 const RESULT_TYPES: [&str; 4] = ["image/png", "image/jpeg", "image/webp", "application/pdf"];
 
-/// The texts of system turns, which come after the request's own.
-pub(super) fn system_turns<'a>(turns: &'a [Turn<'a>]) -> Result<Vec<&'a str>, Error> {
-    let mut texts = Vec::new();
-    for (i, turn) in turns.iter().enumerate().filter(|(_, turn)| turn.role == Role::System) {
-        for (j, content) in turn.content.iter().enumerate() {
-            match &content.part {
-                Part::Text(text) => texts.push(text.as_ref()),
-                _ => {
-                    return Err(Error::unsupported(
-                        Place::new(i, j).path(),
-                        "Gemini takes text only as instructions: move this content to a user message",
-                    ));
-                }
-            }
-        }
-    }
-    Ok(texts)
-}
-
 /// The contents. Adjacent turns of one role become one content; results of functions come first in theirs and in the
 /// order of the calls.
 pub(super) fn contents<'a>(turns: &'a [Turn<'a>], rules: &Rules) -> Result<Vec<Content<'a>>, Error> {
     let mut contents: Vec<Content<'a>> = Vec::with_capacity(turns.len());
-    let mut calls: Vec<Call<'a>> = Vec::new();
+    let mut calls = Calls::new();
     let spoken: Vec<(usize, &Turn<'_>)> =
         turns.iter().enumerate().filter(|(_, turn)| turn.role != Role::System).collect();
     for group in spoken.chunk_by(|(_, one), (_, next)| one.role == next.role) {
         let assistant = group.first().is_some_and(|(_, turn)| turn.role == Role::Assistant);
         let parts = if assistant {
-            let first = calls.len();
             let mut parts = Vec::new();
             for &(i, turn) in group {
                 model_parts(i, turn, &mut parts, &mut calls)?;
             }
-            if rules.signatures && calls.len() > first {
+            if rules.signatures {
                 sign_first_call(&mut parts);
             }
             parts
@@ -69,45 +49,19 @@ pub(super) fn contents<'a>(turns: &'a [Turn<'a>], rules: &Rules) -> Result<Vec<C
         }
     }
     if contents.is_empty() {
-        return Err(Error::client("messages", "must hold at least one message with content"));
+        return Err(Error::no_content());
     }
     Ok(contents)
 }
 
-/// A call of the conversation.
-struct Call<'a> {
-    id: &'a str,
-    name: &'a str,
-}
-
-/// Where a piece of the conversation is. Turns are counted without leading system messages.
-#[derive(Clone, Copy)]
-struct Place {
-    turn: usize,
-    content: usize,
-    nested: Option<usize>,
-}
-
-impl Place {
-    fn new(turn: usize, content: usize) -> Self {
-        Self { turn, content, nested: None }
-    }
-
-    /// Its JSON path.
-    fn path(self) -> String {
-        let Self { turn, content, nested } = self;
-        match nested {
-            None => format!("messages[{turn}].content[{content}]"),
-            Some(nested) => format!("messages[{turn}].content[{content}].content[{nested}]"),
-        }
-    }
-}
+/// The calls so far by their ids: where each is, and the name of its function. The last of an id counts.
+type Calls<'a> = BTreeMap<&'a str, ((usize, usize), &'a str)>;
 
 fn model_parts<'a>(
     i: usize,
     turn: &'a Turn<'a>,
     parts: &mut Vec<out::Part<'a>>,
-    calls: &mut Vec<Call<'a>>,
+    calls: &mut Calls<'a>,
 ) -> Result<(), Error> {
     for (j, content) in turn.content.iter().enumerate() {
         let at = Place::new(i, j);
@@ -134,25 +88,20 @@ fn model_parts<'a>(
             }
             Part::RedactedThinking(_) | Part::Citation(_) => continue,
             Part::ToolCall(call) => {
-                calls.push(Call { id: &call.id, name: &call.name });
+                calls.insert(&call.id, ((i, j), &call.name));
                 let own =
                     call.signature.as_deref().and_then(|signature| signature::own(Signer::Gemini, signature));
                 Fields {
                     function_call: Some(FunctionCall {
                         id: &call.id,
                         name: &call.name,
-                        args: args(&call.arguments),
+                        args: (&call.arguments).into(),
                     }),
                     thought_signature: own.filter(|own| !own.is_empty()).map(Cow::Borrowed),
                     ..Fields::default()
                 }
             }
-            Part::ToolResult(_) => {
-                return Err(Error::client(
-                    at.path(),
-                    "is the result of a tool, which an assistant message cannot hold",
-                ));
-            }
+            Part::ToolResult(_) => return Err(at.result_from_assistant()),
             Part::Foreign { kind, json } => {
                 parts.push(foreign(kind, json, at)?);
                 continue;
@@ -182,10 +131,10 @@ fn sign_first_call(parts: &mut [out::Part<'_>]) {
 
 fn user_parts<'a>(
     turns: &[(usize, &'a Turn<'a>)],
-    calls: &[Call<'a>],
+    calls: &Calls<'a>,
     rules: &Rules,
 ) -> Result<Vec<out::Part<'a>>, Error> {
-    let mut results: Vec<(usize, Fields<'a>)> = Vec::new();
+    let mut results: Vec<((usize, usize), Fields<'a>)> = Vec::new();
     let mut beside = Vec::new();
     let mut rest = Vec::new();
     for &(i, turn) in turns {
@@ -197,13 +146,10 @@ fn user_parts<'a>(
                     rest.push(out::Part::Fields(Fields::text(text.as_ref())));
                 }
                 Part::ToolResult(result) => {
-                    let call = calls.iter().rposition(|call| call.id == result.call_id);
-                    let name = call.and_then(|call| calls.get(call)).map(|call| call.name);
-                    let (Some(call), Some(name)) = (call, name) else {
-                        return Err(Error::client(
-                            at.path(),
-                            "answers no tool call of the messages before it: send the call, too",
-                        ));
+                    let Some(&(call, name)) = calls.get(result.call_id.as_ref()) else {
+                        return Err(
+                            at.client("answers no tool call of the messages before it: send the call, too")
+                        );
                     };
                     let fields = function_response(result, name, at, rules, &mut beside)?;
                     results.push((call, fields));
@@ -213,9 +159,7 @@ fn user_parts<'a>(
                 }
                 Part::Foreign { kind, json } => rest.push(foreign(kind, json, at)?),
                 Part::Citation(_) | Part::Thinking { .. } | Part::RedactedThinking(_) => {}
-                Part::ToolCall(_) => {
-                    return Err(Error::client(at.path(), "can only be in an assistant message"));
-                }
+                Part::ToolCall(_) => return Err(at.not_from_assistant()),
             }
         }
     }
@@ -246,7 +190,7 @@ fn function_response<'a>(
     };
     let mut parts = Vec::new();
     for (k, content) in result.content.iter().enumerate() {
-        let at = Place { nested: Some(k), ..at };
+        let at = at.inside(k);
         match &content.part {
             Part::Text(text) | Part::Refusal(text) | Part::Document { source: Source::Text(text), .. } => {
                 if !text.is_empty() {
@@ -270,13 +214,12 @@ fn function_response<'a>(
             }
             Part::Citation(_) | Part::Thinking { .. } | Part::RedactedThinking(_) => {}
             Part::ToolCall(_) | Part::ToolResult(_) => {
-                return Err(Error::client(at.path(), "cannot be inside a tool result"));
+                return Err(at.client("cannot be inside a tool result"));
             }
             Part::Foreign { kind, .. } => {
-                return Err(Error::unsupported(
-                    at.path(),
-                    format!("Gemini takes no content of type `{kind}` in a tool result: send text"),
-                ));
+                return Err(at.unsupported(format!(
+                    "Gemini takes no content of type `{kind}` in a tool result: send text"
+                )));
             }
         }
     }
@@ -304,7 +247,7 @@ fn media_part<'a>(part: &'a Part<'a>, at: Place) -> Result<Fields<'a>, Error> {
         Part::Document { source: Source::Url(uri) | Source::File(uri), .. } => {
             file(uri, "application/pdf", at)?
         }
-        _ => return Err(Error::unsupported(at.path(), "Gemini takes no such content here: send it as text")),
+        _ => return Err(at.unsupported("Gemini takes no such content here: send it as text")),
     })
 }
 
@@ -316,14 +259,10 @@ fn file<'a>(uri: &'a str, otherwise: &'static str, at: Place) -> Result<Fields<'
         _ if uploaded => {}
         Some("https" | "http" | "gs") => {}
         Some(_) => {
-            return Err(Error::unsupported(
-                at.path(),
-                "Gemini fetches https and gs URLs only: send the content as base64",
-            ));
+            return Err(at.unsupported("Gemini fetches https and gs URLs only: send the content as base64"));
         }
         None => {
-            return Err(Error::unsupported(
-                at.path(),
+            return Err(at.unsupported(
                 "Gemini cannot read a file that was uploaded elsewhere: send the content as base64",
             ));
         }
@@ -334,19 +273,5 @@ fn file<'a>(uri: &'a str, otherwise: &'static str, at: Place) -> Result<Fields<'
 }
 
 fn foreign<'a>(kind: &str, json: &'a hub::RawJson<'a>, at: Place) -> Result<out::Part<'a>, Error> {
-    if PARTS.contains(&kind) {
-        Ok(out::Part::Verbatim(json))
-    } else {
-        Err(Error::unsupported(at.path(), format!("Gemini has no content of type `{kind}`: remove it")))
-    }
-}
-
-/// The arguments of a call as the object the API wants.
-pub(super) fn args<'a>(arguments: &'a hub::Arguments<'a>) -> Args<'a> {
-    match arguments {
-        hub::Arguments::Json(json) if json.get().starts_with('{') => Args::Object(json),
-        hub::Arguments::Json(json) => Args::Text(json.get()),
-        hub::Arguments::Invalid(text) if text.trim().is_empty() => Args::Empty,
-        hub::Arguments::Invalid(text) => Args::Text(text),
-    }
+    if PARTS.contains(&kind) { Ok(out::Part::Verbatim(json)) } else { Err(at.foreign("Gemini", kind)) }
 }

@@ -1,14 +1,15 @@
 //! Requests to Gemini.
 
-use super::encode_contents::{contents, system_turns};
+use super::encode_contents::contents;
 use super::models::{self, Rules};
 use super::out::{
     self, Content, Fields, FunctionCallingConfig, FunctionDeclaration, GenerationConfig, ToolConfig,
-    write_json,
 };
 use super::{TOOLS, schema, thinking};
 use crate::Error;
 use crate::hub::{OutputFormat, Request, Tool, ToolChoice};
+use crate::json::write_json;
+use crate::turns::later_instructions;
 
 /// How many stop sequences the API takes. <https://ai.google.dev/api/generate-content#generationconfig>
 const MAX_STOPS: usize = 5;
@@ -93,7 +94,7 @@ pub fn encode_request(request: &Request<'_>) -> Result<Vec<u8>, Error> {
 
 fn system<'a>(request: &'a Request<'a>) -> Result<Option<Content<'a>>, Error> {
     let mut texts: Vec<&str> = request.system.iter().map(|text| text.text.as_ref()).collect();
-    texts.extend(system_turns(&request.turns)?);
+    texts.extend(later_instructions(&request.turns, "Gemini")?.into_iter().map(|(text, _)| text));
     if request.parallel_tool_calls == Some(false) && !request.tools.is_empty() {
         texts.push(ONE_CALL_INSTRUCTION);
     }

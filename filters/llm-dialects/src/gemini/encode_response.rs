@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::encode_contents::args;
 use super::logprobs::out_logprobs;
 use super::out::{self, Blob, Fields, FunctionCall, GroundingMetadata};
 use super::{PARTS, carrier, citations, media, timestamp};
 use crate::hub::{Part, Response, Source, StopReason};
+use crate::json::write_json;
 use crate::signature::{self, Signer};
 
 /// Encodes an answer for a client of this API. `now` is the time where the source has none.
@@ -60,7 +60,7 @@ pub fn encode_response(response: &Response<'_>, now: u64) -> Vec<u8> {
         response_id: &response.id,
     };
     let mut bytes = Vec::new();
-    out::write_json(&mut bytes, &body);
+    write_json(&mut bytes, &body);
     bytes
 }
 
@@ -79,7 +79,11 @@ fn part_of<'a>(part: &'a Part<'a>) -> Option<out::Part<'a>> {
         }
         Part::RedactedThinking(data) => redacted_part(data),
         Part::ToolCall(call) => Fields {
-            function_call: Some(FunctionCall { id: &call.id, name: &call.name, args: args(&call.arguments) }),
+            function_call: Some(FunctionCall {
+                id: &call.id,
+                name: &call.name,
+                args: (&call.arguments).into(),
+            }),
             thought_signature: call.signature.as_deref().map(carrier::wrap_signature),
             ..Fields::default()
         },

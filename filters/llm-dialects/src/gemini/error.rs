@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::out::write_json;
 use super::wire::{Int, elements};
 use crate::hub::{ApiError, ErrorKind};
-use crate::json::{Str, is_object, non_empty};
+use crate::json::{Str, is_object, non_empty, write_json};
 use serde_json::value::RawValue;
 
 #[derive(Deserialize)]

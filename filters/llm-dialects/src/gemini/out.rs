@@ -6,6 +6,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
 use super::usage::OutUsage;
+use crate::tool_input::ToolInput;
 
 /// The body of a request.
 #[derive(serde::Serialize)]
@@ -56,7 +57,7 @@ impl Serialize for Part<'_> {
 pub(super) struct Fields<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) text: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) thought: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) inline_data: Option<Blob<'a>>,
@@ -75,11 +76,6 @@ impl<'a> Fields<'a> {
     pub(super) fn text(text: impl Into<Cow<'a, str>>) -> Self {
         Self { text: Some(text.into()), ..Self::default() }
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_false(flag: &bool) -> bool {
-    !flag
 }
 
 /// Data inside the body.
@@ -105,31 +101,7 @@ pub(super) struct FunctionCall<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) id: &'a str,
     pub(super) name: &'a str,
-    pub(super) args: Args<'a>,
-}
-
-/// `args`, which must be an object.
-pub(super) enum Args<'a> {
-    /// An object.
-    Object(&'a RawValue),
-    /// Nothing: `{}`.
-    Empty,
-    /// Text that is no object: `{"raw_arguments": text}`.
-    Text(&'a str),
-}
-
-impl Serialize for Args<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Object(json) => json.serialize(serializer),
-            Self::Empty => serializer.serialize_map(Some(0))?.end(),
-            Self::Text(text) => {
-                let mut map = serializer.serialize_map(Some(1))?;
-                map.serialize_entry("raw_arguments", text)?;
-                map.end()
-            }
-        }
-    }
+    pub(super) args: ToolInput<'a>,
 }
 
 /// The answer of a function.
@@ -225,7 +197,7 @@ pub(super) struct GenerationConfig<'a> {
     pub(super) presence_penalty: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) frequency_penalty: Option<f64>,
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) response_logprobs: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) logprobs: Option<u64>,
@@ -247,7 +219,7 @@ pub(super) struct ThinkingConfig {
     pub(super) thinking_budget: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) thinking_level: Option<&'static str>,
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) include_thoughts: bool,
 }
 
@@ -349,12 +321,4 @@ pub(super) struct TopCandidates<'a> {
 pub(super) struct LogprobsCandidate<'a> {
     pub(super) token: &'a str,
     pub(super) log_probability: f64,
-}
-
-/// Appends `value` as JSON.
-pub(super) fn write_json(out: &mut Vec<u8>, value: &impl Serialize) {
-    // Writing to memory cannot fail, and neither can these structs: they hold no map with other keys than strings and
-    // no type that refuses to serialise.
-    let written = serde_json::to_writer(out, value);
-    debug_assert!(written.is_ok(), "{written:?}");
 }

@@ -15,7 +15,7 @@ use super::wire::{self, Name, elements};
 use super::{carrier, media, timestamp};
 use crate::Error;
 use crate::hub::{Part, Response, StopReason, ToolCall};
-use crate::json::{Str, is_object, non_empty};
+use crate::json::{Str, is_object, non_empty, unreadable};
 use crate::media_type::is_media_type;
 use crate::openai_chat::data_url::is_data;
 
@@ -305,10 +305,4 @@ fn cite<'a>(content: &mut Vec<Part<'a>>, texts: &[(usize, usize)], found: Vec<ci
     for (position, citation) in placed.into_iter().rev() {
         content.insert((position + 1).min(content.len()), citation);
     }
-}
-
-/// The error for JSON that could not be read. serde's own message may repeat values, so only the place is told.
-pub(super) fn unreadable(error: &serde_json::Error) -> Error {
-    let what = if error.is_data() { "unexpected JSON" } else { "malformed JSON" };
-    Error::upstream(format!("{what} at line {}, column {}", error.line(), error.column()))
 }

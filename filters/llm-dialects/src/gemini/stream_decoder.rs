@@ -7,12 +7,12 @@ use serde_json::value::RawValue;
 
 use super::logprobs::Logprobs;
 use super::partial_args::PartialArgs;
-use super::response::{Body, Candidate, Ending, PromptFeedback, call_id, unreadable};
+use super::response::{Body, Candidate, Ending, PromptFeedback, call_id};
 use super::wire::{FunctionCall, elements};
 use super::{carrier, citations, error, timestamp};
 use crate::Error;
 use crate::hub::{Block, Delta, StopReason, StreamEvent, Usage};
-use crate::json::{Str, is_object, non_empty};
+use crate::json::{Str, is_object, non_empty, unreadable};
 
 /// Turns chunks into hub events.
 ///

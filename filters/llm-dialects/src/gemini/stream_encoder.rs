@@ -1,17 +1,16 @@
 //! Streams for clients of this API: SSE chunks that each are a `GenerateContentResponse`.
 
-use std::borrow::Cow;
-
 use framing::sse;
 
 use super::encode_response::{finish_reason, redacted_part, thinking_part};
 use super::error::encode_error;
 use super::logprobs::out_logprobs;
-use super::out::{self, Args, Fields, FunctionCall, GroundingMetadata, LogprobsResult, write_json};
+use super::out::{self, Fields, FunctionCall, GroundingMetadata, LogprobsResult};
 use super::usage::OutUsage;
 use super::{carrier, citations, timestamp};
-use crate::hub::{Block, Citation, Delta, StopReason, StreamEvent, Usage};
-use serde_json::value::RawValue;
+use crate::hub::{Block, Delta, StopReason, StreamEvent, Usage};
+use crate::json::write_json;
+use crate::tool_input::ToolInput;
 
 /// Turns hub events into chunks.
 ///
@@ -162,7 +161,7 @@ impl StreamEncoder {
             (Kind::Text(begin), Delta::Citation(citation)) => {
                 let begin = *begin;
                 let text = self.text.get(begin..).unwrap_or_default();
-                citations::add(&mut self.grounding, owned(citation), text, begin, None);
+                citations::add(&mut self.grounding, citation.owned(), text, begin, None);
             }
             (Kind::Text(_), Delta::Logprobs(tokens)) => {
                 let logprobs = out_logprobs(tokens);
@@ -201,7 +200,11 @@ impl StreamEncoder {
                 return;
             };
             let part = Fields {
-                function_call: Some(FunctionCall { id: &id, name: &name, args: args(&arguments) }),
+                function_call: Some(FunctionCall {
+                    id: &id,
+                    name: &name,
+                    args: ToolInput::of_text(&arguments),
+                }),
                 thought_signature: signature.as_deref().map(carrier::wrap_signature),
                 ..Fields::default()
             };
@@ -248,27 +251,6 @@ impl StreamEncoder {
             }
         }
         write(out, &self.scratch);
-    }
-}
-
-/// The arguments of a call, in whatever state the model left them.
-fn args(arguments: &str) -> Args<'_> {
-    let text = arguments.trim();
-    match serde_json::from_str::<&RawValue>(text) {
-        Ok(json) if text.starts_with('{') => Args::Object(json),
-        _ if text.is_empty() => Args::Empty,
-        _ => Args::Text(arguments),
-    }
-}
-
-fn owned(citation: &Citation<'_>) -> Citation<'static> {
-    let own = |text: &Option<Cow<'_, str>>| text.as_deref().map(|text| Cow::Owned(text.to_owned()));
-    Citation {
-        url: own(&citation.url),
-        title: own(&citation.title),
-        cited_text: own(&citation.cited_text),
-        range: citation.range,
-        document: citation.document,
     }
 }
 

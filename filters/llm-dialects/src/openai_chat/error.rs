@@ -3,9 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::wire::{Scalar, Shape, TextOr, write_json};
+use super::wire::{Scalar, Shape, TextOr};
 use crate::hub::{ApiError, ErrorKind};
-use crate::json::{Str, is_object};
+use crate::json::{Str, is_object, write_json};
 
 /// An error body. Some providers put the fields at the top (`object: error`, vLLM, Mistral).
 #[derive(Debug, Deserialize)]

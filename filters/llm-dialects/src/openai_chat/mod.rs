@@ -49,4 +49,3 @@ pub use response::{decode_response, encode_response};
 pub use stream_decode::StreamDecoder;
 pub use stream_encode::StreamEncoder;
 pub(crate) use usage::Usage;
-pub(crate) use wire::write_json;

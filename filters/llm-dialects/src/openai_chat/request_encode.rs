@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 use super::effort;
 use super::message_encode::{OutMessage, messages};
 use super::models::{self, Rules};
-use super::wire::write_json;
 use crate::Error;
 use crate::hub::{self, Effort, OutputFormat, Thinking, Tool, ToolChoice};
+use crate::json::write_json;
 
 /// Reasoning budgets up to this many tokens ask for `low` effort. The steps are those of agentgateway, which
 /// turns `low` into 1024 tokens, `medium` into 2048 and `high` into 4096 in the other direction.
@@ -61,7 +61,7 @@ pub fn encode_request(request: &hub::Request<'_>) -> Result<Vec<u8>, Error> {
     let tools = tools(&request.tools)?;
     let messages = messages(request)?;
     if messages.is_empty() {
-        return Err(Error::client("messages", "must hold at least one message with content"));
+        return Err(Error::no_content());
     }
     let has_tools = !tools.is_empty();
     let rules = models::rules(&request.model);

@@ -11,12 +11,10 @@ use super::call_arguments;
 use super::logprobs::{self, OutLogprobs};
 use super::said::{Said, Word, Words};
 use super::usage::{OutUsage, Usage};
-use super::wire::{
-    self, FirstChoice, OutThinkingBlock, OutToolCall, Scalar, ThinkingBlock, append, write_json,
-};
+use super::wire::{self, FirstChoice, OutThinkingBlock, OutToolCall, Scalar, ThinkingBlock, append};
 use crate::Error;
 use crate::hub::{self, Part, StopReason};
-use crate::json::{Str, is_object};
+use crate::json::{Str, is_object, write_json};
 
 #[derive(Debug, Deserialize)]
 struct Response<'a> {

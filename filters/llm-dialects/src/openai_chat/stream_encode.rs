@@ -8,8 +8,9 @@ use super::error::write_error;
 use super::logprobs::OutLogprobs;
 use super::response::finish_reason;
 use super::usage::OutUsage;
-use super::wire::{OutThinkingBlock, write_json};
+use super::wire::OutThinkingBlock;
 use crate::hub::{Block, Citation, Delta, StreamEvent, Usage};
+use crate::json::write_json;
 
 /// Encodes one streamed answer.
 ///

@@ -293,15 +293,6 @@ pub(super) fn append<'r>(text: &mut Option<Cow<'r, str>>, more: &'r str) {
     }
 }
 
-/// Appends `value` as JSON. Serialising the structs of this module into memory cannot fail: every map key is
-/// a string and nothing does I/O; were it to fail all the same, `out` would be left as it was.
-pub(crate) fn write_json(out: &mut Vec<u8>, value: &impl Serialize) {
-    let before = out.len();
-    if serde_json::to_writer(&mut *out, value).is_err() {
-        out.truncate(before);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

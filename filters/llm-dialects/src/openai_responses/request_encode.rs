@@ -9,9 +9,10 @@ use super::input_encode::items;
 use super::input_wire::OutItem;
 use super::models::{self, Reasons, Rules, Sampling};
 use super::tool_encode::{OutTool, OutToolChoice, tools};
-use super::wire::{paragraphs, write_json};
+use super::wire::paragraphs;
 use crate::Error;
 use crate::hub::{self, Effort, OutputFormat, Thinking};
+use crate::json::write_json;
 use crate::openai_chat::effort;
 
 /// Reasoning budgets up to this many tokens ask for `low` effort; the same steps as for chat completions.
@@ -73,7 +74,7 @@ pub fn encode_request(request: &hub::Request<'_>) -> Result<Vec<u8>, Error> {
     let keeps_reasoning = matches!(rules.reasons, Reasons::Encrypted | Reasons::Unknown);
     let input = items(&request.turns, keeps_reasoning)?;
     if input.is_empty() {
-        return Err(Error::client("messages", "must hold at least one message with content"));
+        return Err(Error::no_content());
     }
     let tools = tools(&request.tools)?;
     let has_tools = !tools.is_empty();

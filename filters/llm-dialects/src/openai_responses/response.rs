@@ -9,10 +9,10 @@ use serde_json::value::RawValue;
 use super::output::{Ending, Head, OutAnnotation, OutItem, OutPart, OutSummary, call_item_id};
 use super::reasoning;
 use super::usage::Usage;
-use super::wire::{self, Item, Piece, TextOrList, list, paragraphs, write_json};
+use super::wire::{self, Item, Piece, TextOrList, list, paragraphs};
 use crate::Error;
 use crate::hub::{self, Part, StopReason, TokenLogprob, ToolCall};
-use crate::json::{Str, is_object, non_empty};
+use crate::json::{Str, is_object, non_empty, write_json};
 use crate::openai_chat::call_arguments;
 
 /// A response, whole or inside an event.

@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 
 use super::error::response_code;
 use super::output::{OutAnnotation, OutItem, OutLogprob, OutPart, OutSummary};
-use super::wire::write_json;
 use crate::hub::ApiError;
+use crate::json::write_json;
 use crate::openai_chat::encode_error;
 
 /// An event with the fields of every type.

@@ -11,7 +11,6 @@ use serde_json::value::RawValue;
 use crate::Error;
 use crate::hub::{Citation, TokenLogprob};
 use crate::json::{Str, non_empty};
-pub(super) use crate::openai_chat::write_json;
 
 /// Where something is in the `input` of a request, for error paths.
 #[derive(Debug, Clone, Copy)]

@@ -6,9 +6,9 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Document, Facts, Ranked, Request, Response, json, provider_body};
+use super::{Document, Facts, Ranked, Request, Response};
 use crate::Error;
-use crate::json::Str;
+use crate::json::{Str, read_answer, to_json};
 
 /// Sources the API takes in one request.
 const MAX_SOURCES: usize = 1000;
@@ -105,7 +105,7 @@ pub(super) fn encode_request(request: &Request<'_>, model_arn: &str) -> Result<V
     }
     let source = |document| Source { kind: "INLINE", inline_document_source: inline(document, request) };
     let documents = u64::try_from(request.documents.len()).unwrap_or(u64::MAX);
-    Ok(json(&Body {
+    Ok(to_json(&Body {
         queries: [Query { kind: "TEXT", text_query: Text { text: Cow::Borrowed(&request.query) } }],
         sources: request.documents.iter().map(source).collect(),
         reranking_configuration: Configuration {
@@ -169,7 +169,7 @@ struct FoundText<'a> {
 }
 
 pub(super) fn decode_response(body: &[u8]) -> Result<Response<'_>, Error> {
-    let answer: Answer<'_> = provider_body(body)?;
+    let answer: Answer<'_> = read_answer(body)?;
     let Some(found) = answer.results else {
         return Err(Error::upstream("it has no `results`"));
     };

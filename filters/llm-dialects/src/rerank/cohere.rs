@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Client, Document, Facts, Ranked, Request, Response, json, provider_body};
+use super::{Client, Document, Facts, Ranked, Request, Response};
 use crate::Error;
 use crate::hub::{ApiError, ErrorKind, Usage};
-use crate::json::{Str, is_object};
+use crate::json::{Str, is_object, read_answer, to_json};
 
 #[derive(Deserialize)]
 struct Body<'a> {
@@ -110,7 +110,7 @@ pub(super) fn encode_v1(request: &Request<'_>, model: &str) -> Vec<u8> {
             Document::Object(json) => OutDocument::Object(json),
         })
         .collect();
-    json(&OutBody {
+    to_json(&OutBody {
         model,
         query: &request.query,
         documents,
@@ -123,7 +123,7 @@ pub(super) fn encode_v1(request: &Request<'_>, model: &str) -> Vec<u8> {
 }
 
 pub(super) fn encode_v2(request: &Request<'_>, model: &str) -> Vec<u8> {
-    json(&OutBody {
+    to_json(&OutBody {
         model,
         query: &request.query,
         documents: request
@@ -192,7 +192,7 @@ fn read_facts(meta: Option<Meta>, usage: Option<Tokens>) -> Facts {
 }
 
 pub(super) fn decode_response(body: &[u8]) -> Result<Response<'_>, Error> {
-    let answer: Answer<'_> = provider_body(body)?;
+    let answer: Answer<'_> = read_answer(body)?;
     let Some(found) = answer.results else {
         return Err(Error::upstream("it has no `results`"));
     };
@@ -212,7 +212,7 @@ pub(super) fn facts(body: &[u8]) -> Result<Facts, Error> {
         meta: Option<Meta>,
         usage: Option<Tokens>,
     }
-    let counted: Counted = provider_body(body)?;
+    let counted: Counted = read_answer(body)?;
     Ok(read_facts(counted.meta, counted.usage))
 }
 
@@ -281,7 +281,7 @@ pub(super) fn encode_response(client: Client, response: &Response<'_>, return_do
         Client::CohereV1 => "1",
         Client::CohereV2 => "2",
     };
-    json(&OutAnswer {
+    to_json(&OutAnswer {
         id: response.id.as_deref(),
         results,
         meta: OutMeta {
@@ -331,5 +331,5 @@ pub fn encode_error(error: &ApiError) -> Vec<u8> {
     struct Out<'r> {
         message: &'r str,
     }
-    json(&Out { message: &error.message })
+    to_json(&Out { message: &error.message })
 }

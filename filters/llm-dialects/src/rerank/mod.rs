@@ -23,7 +23,6 @@ mod vertex;
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use bedrock::model_arn;
@@ -218,19 +217,6 @@ impl Document<'_> {
 /// A value as text: a string without its quotes, anything else as JSON.
 fn plain(value: &RawValue) -> Cow<'_, str> {
     serde_json::from_str::<Str<'_>>(value.get()).map_or(Cow::Borrowed(value.get()), |text| text.0)
-}
-
-/// Reads a provider's body, and says of a bad one only where it is bad.
-fn provider_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| {
-        let what = if error.is_data() { "unexpected JSON" } else { "malformed JSON" };
-        Error::upstream(format!("{what} at line {}, column {}", error.line(), error.column()))
-    })
-}
-
-/// JSON of structs whose serialisation cannot fail: no map keys but strings, no I/O.
-fn json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).unwrap_or_default()
 }
 
 #[cfg(test)]

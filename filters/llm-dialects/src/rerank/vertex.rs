@@ -5,9 +5,9 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Document, Facts, Ranked, Request, Response, json, plain, provider_body};
+use super::{Document, Facts, Ranked, Request, Response, plain};
 use crate::Error;
-use crate::json::{Str, members};
+use crate::json::{Str, members, read_answer, to_json};
 
 /// Records the API takes in one request.
 const MAX_RECORDS: usize = 200;
@@ -43,7 +43,7 @@ pub(super) fn encode_request(request: &Request<'_>, model: &str) -> Result<Vec<u
         let (title, content) = title_and_content(document, request);
         Record { id: i.to_string(), title, content }
     });
-    Ok(json(&Body {
+    Ok(to_json(&Body {
         model,
         query: &request.query,
         records: records.collect(),
@@ -86,7 +86,7 @@ struct Hit<'a> {
 }
 
 pub(super) fn decode_response(body: &[u8]) -> Result<Response<'_>, Error> {
-    let answer: Answer<'_> = provider_body(body)?;
+    let answer: Answer<'_> = read_answer(body)?;
     let Some(found) = answer.records else {
         return Err(Error::upstream("it has no `records`"));
     };

@@ -5,7 +5,7 @@ use llm_dialects::hub::StreamEvent;
 use serde_json::{Value, json};
 
 use crate::pipe::stream;
-use crate::{anthropic_grammar, pairs, readers};
+use crate::{grammar, pairs, readers};
 
 /// Status and body as the client gets them.
 fn told(from: Dialect, to: Dialect, status: u16, body: &str) -> (u16, Value) {
@@ -122,7 +122,7 @@ fn t08_errors_in_streams() {
         json!({"message": "Overloaded", "type": "server_error", "param": null, "code": "overloaded"})
     );
     let openai = "data: {\"id\":\"1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"Hi\"},\"finish_reason\":null}]}\n\ndata: {\"error\":{\"message\":\"Slow down.\",\"type\":\"rate_limit_exceeded\",\"code\":\"rate_limit_exceeded\"}}\n\n";
-    let said = anthropic_grammar::read(&stream(OpenaiChat, AnthropicMessages, [openai.as_bytes()])).unwrap();
+    let said = grammar::anthropic::read(&stream(OpenaiChat, AnthropicMessages, [openai.as_bytes()])).unwrap();
     assert_eq!((said.error.as_deref(), said.blocks[0].text.as_str()), (Some("rate_limit_error"), "Hi"));
 }
 

@@ -7,12 +7,12 @@
 //! (`UPDATE_FIXTURES=1` writes them anew; read the difference as the provider or the client would).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // A panic is a failed test.
 
-#[path = "../anthropic_grammar/mod.rs"]
-mod anthropic_grammar;
 mod canonical;
 mod errors;
 mod features;
 mod goldens;
+#[path = "../grammar/mod.rs"]
+mod grammar;
 mod media;
 mod odd_answers;
 mod odd_requests;
@@ -20,11 +20,9 @@ mod odd_values;
 mod pipe;
 mod properties;
 mod readers;
-#[path = "../goldens/mod.rs"]
+#[path = "../dialects/goldens/mod.rs"]
 mod recorded;
 mod refused_values;
-#[path = "../openai_responses/grammar.rs"]
-mod responses_grammar;
 mod streams;
 mod table;
 mod thinking;

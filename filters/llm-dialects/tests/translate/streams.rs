@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::canonical::{self, unsigned};
 use crate::pipe::{events, stream};
 use crate::recorded::frames::{framed, legible};
-use crate::{NOW, anthropic_grammar, pairs, readers, response, responses_grammar};
+use crate::{NOW, grammar, pairs, readers, response};
 
 #[test]
 fn t01_every_answer_reaches_every_client_whole_and_streamed() {
@@ -47,7 +47,7 @@ fn t01_an_answer_that_was_not_streamed_is_told_as_a_stream() {
 fn t03_streams_to_anthropic_clients_keep_to_the_grammar() {
     for provider in Dialect::ALL {
         let told = stream(provider, AnthropicMessages, [&canonical::stream(provider)[..]]);
-        let message = anthropic_grammar::read(&told).unwrap_or_else(|breach| panic!("{provider}: {breach}"));
+        let message = grammar::anthropic::read(&told).unwrap_or_else(|breach| panic!("{provider}: {breach}"));
         let kinds: Vec<&str> = message.blocks.iter().map(|block| block.kind.as_str()).collect();
         let calls = &kinds[kinds.len() - 2..];
         assert_eq!((kinds[0], calls), ("thinking", &["tool_use", "tool_use"][..]), "{provider}");
@@ -64,7 +64,8 @@ fn t06_response_events_are_numbered_and_keep_their_ids() {
     for provider in Dialect::ALL.into_iter().filter(|provider| *provider != OpenaiResponses) {
         let told = stream(provider, OpenaiResponses, [&canonical::stream(provider)[..]]);
         // The reader insists on numbers, ids, indices and texts that add up.
-        let answer = responses_grammar::read(&told).unwrap_or_else(|breach| panic!("{provider}: {breach}"));
+        let answer =
+            grammar::openai_responses::read(&told).unwrap_or_else(|breach| panic!("{provider}: {breach}"));
         assert_eq!(answer.end, "response.completed", "{provider}");
         let output = answer.response["output"].as_array().unwrap();
         let kinds: Vec<&str> = output.iter().map(|item| item["type"].as_str().unwrap()).collect();
@@ -94,7 +95,7 @@ fn t06_a_cut_answer_is_incomplete() {
             String::from_utf8(canonical::stream(provider)).unwrap().replace(cut.0, cut.1).into_bytes()
         };
         let told = stream(provider, OpenaiResponses, [&events[..]]);
-        assert_eq!(responses_grammar::read(&told).unwrap().end, "response.incomplete", "{provider}");
+        assert_eq!(grammar::openai_responses::read(&told).unwrap().end, "response.incomplete", "{provider}");
     }
 }
 

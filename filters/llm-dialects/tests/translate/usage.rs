@@ -9,7 +9,7 @@ use llm_dialects::inspect;
 use serde_json::{Value, json};
 
 use crate::pipe::stream;
-use crate::{anthropic_grammar, canonical, readers, response};
+use crate::{canonical, grammar, readers, response};
 
 /// Usage of OpenAI-compatible providers, and what Anthropic clients are told: input, cache writes, cache reads,
 /// output.
@@ -104,7 +104,7 @@ fn t12_streams_of_openai_providers() {
                 }
                 let events = openai_stream(&usage, &choices, &every_chunk);
                 let said =
-                    anthropic_grammar::read(&stream(OpenaiChat, AnthropicMessages, [&events[..]])).unwrap();
+                    grammar::anthropic::read(&stream(OpenaiChat, AnthropicMessages, [&events[..]])).unwrap();
                 assert_eq!(counts(&said.usage), expected, "{name}, {choices}, {every_chunk}");
             }
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{Checked, Said, arguments, ensure, list, number, text};
-use crate::anthropic_grammar;
+use crate::grammar;
 
 pub(super) fn request(body: &Value) -> Checked {
     let max_tokens = body["max_tokens"].as_u64().unwrap_or(0);
@@ -123,7 +123,7 @@ fn counted(usage: &Value) -> (u64, u64) {
 }
 
 pub(super) fn stream(stream: &[u8]) -> Result<Said, String> {
-    let message = anthropic_grammar::read(stream)?;
+    let message = grammar::anthropic::read(stream)?;
     let mut said = Said {
         stop: message.stop_reason.clone().unwrap_or_default(),
         usage: message.stop_reason.is_some().then(|| counted(&message.usage)),
@@ -148,7 +148,7 @@ pub(super) fn stream(stream: &[u8]) -> Result<Said, String> {
 
 /// As an answer that was not streamed.
 pub(super) fn assembled(stream: &[u8]) -> Value {
-    let message = anthropic_grammar::read(stream).unwrap();
+    let message = grammar::anthropic::read(stream).unwrap();
     let mut names = message.tools.iter();
     let content: Vec<Value> = message
         .blocks

@@ -108,7 +108,7 @@ fn sse_data(stream: &[u8]) -> Result<Vec<Vec<u8>>, String> {
 pub(crate) fn assembled(dialect: Dialect, stream: &[u8]) -> Value {
     match dialect {
         Dialect::OpenaiChat => openai_chat::stream(stream).unwrap().assembled(),
-        Dialect::OpenaiResponses => crate::responses_grammar::read(stream).unwrap().response,
+        Dialect::OpenaiResponses => crate::grammar::openai_responses::read(stream).unwrap().response,
         Dialect::AnthropicMessages => anthropic::assembled(stream),
         Dialect::GeminiGenerate => gemini::assembled(stream),
         Dialect::BedrockConverse => bedrock::assembled(stream),

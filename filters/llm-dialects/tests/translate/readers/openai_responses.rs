@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{Checked, Said, ensure, list, number, text, written};
-use crate::responses_grammar;
+use crate::grammar;
 
 pub(super) fn request(body: &Value) -> Checked {
     ensure(body["store"] == false, "stored at the provider", body)?;
@@ -142,7 +142,7 @@ pub(super) fn response(body: &Value) -> Result<Said, String> {
 }
 
 pub(super) fn stream(stream: &[u8]) -> Result<Said, String> {
-    let answer = responses_grammar::read(stream)?;
+    let answer = grammar::openai_responses::read(stream)?;
     if matches!(answer.end.as_str(), "error" | "response.failed") {
         return Ok(Said { error: Some(answer.response["error"].clone()), ..Said::default() });
     }

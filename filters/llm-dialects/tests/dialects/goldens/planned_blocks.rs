@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use llm_dialects::hub::{Block, Citation, Delta, StreamEvent};
+use llm_dialects::hub::{Block, Citation, Delta, StopReason, StreamEvent, Usage};
 use proptest::prelude::*;
 
 /// What a generated block holds.
@@ -47,6 +47,22 @@ impl Planned {
     pub fn signed(&self) -> bool {
         self.kind == PlannedKind::Thinking && self.fragments.len() > 1
     }
+}
+
+/// A stream of blocks that are told one among the other, and of 7 tokens in, 2 from the cache and 9 out. The stop reason
+/// may be missing.
+pub fn answer(plans: &[Planned], finish: bool, late_usage: bool) -> Vec<StreamEvent<'_>> {
+    let usage = StreamEvent::Usage(Usage { input_uncached: 7, cache_read: 2, output: 9, ..Usage::default() });
+    let mut events =
+        vec![StreamEvent::Start { id: "chatcmpl-1".into(), model: "m".into(), created: Some(1) }];
+    events.extend(interleave(plans));
+    events.extend((!late_usage).then(|| usage.clone()));
+    if finish {
+        events.push(StreamEvent::Finish { reason: StopReason::EndTurn, stop_sequence: None });
+    }
+    events.extend(late_usage.then_some(usage));
+    events.extend([StreamEvent::End, StreamEvent::Ping]);
+    events
 }
 
 /// Hub events of a block.

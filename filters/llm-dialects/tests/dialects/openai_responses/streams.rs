@@ -6,9 +6,10 @@ use llm_dialects::hub::{Block, Citation, Delta, StopReason, StreamEvent, TokenLo
 use llm_dialects::openai_responses::{StreamDecoder, StreamEncoder, encode_response};
 use proptest::prelude::*;
 
+use super::{fixture, told};
 use crate::goldens::recoding::recode;
 use crate::goldens::{NOW, frames, hub_rules, inputs};
-use crate::{fixture, grammar, told};
+use crate::grammar;
 
 #[test]
 fn streams_follow_the_rules_of_the_hub() {
@@ -22,8 +23,8 @@ fn what_is_written_follows_the_grammar_and_is_read_the_same() {
         if once.error.is_some() {
             continue;
         }
-        let answer =
-            grammar::read(&once.bytes).unwrap_or_else(|breach| panic!("{}: {breach}", path.display()));
+        let answer = grammar::openai_responses::read(&once.bytes)
+            .unwrap_or_else(|breach| panic!("{}: {breach}", path.display()));
         assert!(!answer.response.is_null());
         let twice = told([&once.bytes[..]]);
         // Keep-alives and obfuscation apart, another pass changes nothing.
@@ -40,7 +41,8 @@ fn t06_streams_of_other_dialects_follow_the_grammar() {
         for path in inputs(dialect, "streams") {
             let told = recode(dialect, OpenaiResponses, [&frames::load(dialect, &path)[..]]);
             if told.error.is_none() {
-                grammar::read(&told.bytes).unwrap_or_else(|breach| panic!("{}: {breach}", path.display()));
+                grammar::openai_responses::read(&told.bytes)
+                    .unwrap_or_else(|breach| panic!("{}: {breach}", path.display()));
                 whole += 1;
             }
         }
@@ -80,7 +82,7 @@ fn citations_and_logprobs_are_told() {
         StreamEvent::Finish { reason: StopReason::EndTurn, stop_sequence: None },
         StreamEvent::End,
     ]);
-    let answer = grammar::read(stream.as_bytes()).unwrap();
+    let answer = grammar::openai_responses::read(stream.as_bytes()).unwrap();
     let part = &answer.response["output"][0]["content"][0];
     assert_eq!(
         part["annotations"],
@@ -109,7 +111,7 @@ fn adjacent_texts_are_parts_of_one_message_and_the_last_item_says_it_was_cut_off
         StreamEvent::Finish { reason: StopReason::MaxTokens, stop_sequence: None },
         StreamEvent::End,
     ]);
-    let answer = grammar::read(stream.as_bytes()).unwrap();
+    let answer = grammar::openai_responses::read(stream.as_bytes()).unwrap();
     assert_eq!(answer.end, "response.incomplete");
     let output = &answer.response["output"];
     assert_eq!(output[0]["content"].as_array().unwrap().len(), 2);
@@ -126,7 +128,7 @@ fn an_error_before_the_beginning_is_an_event_alone() {
     let stream = encode(&[StreamEvent::Error(error.clone()), StreamEvent::End]);
     assert_eq!(stream.matches("event: ").count(), 1, "{stream}");
     let stream = encode(&[start(), StreamEvent::Error(error)]);
-    assert_eq!(grammar::read(stream.as_bytes()).unwrap().end, "response.failed");
+    assert_eq!(grammar::openai_responses::read(stream.as_bytes()).unwrap().end, "response.failed");
 }
 
 #[test]
@@ -143,7 +145,7 @@ fn disordered_events_do_not_panic() {
         start(),
         StreamEvent::End,
     ];
-    grammar::read(encode(&events).as_bytes()).unwrap();
+    grammar::openai_responses::read(encode(&events).as_bytes()).unwrap();
 }
 
 /// A whole answer, told as a stream, gives the same response.
@@ -156,7 +158,7 @@ fn whole_and_streamed_answers_are_the_same() {
         let mut encoder = StreamEncoder::new(NOW);
         let mut bytes = Vec::new();
         response.replay(&mut |event| encoder.event(&event, &mut bytes));
-        let streamed = grammar::read(&bytes).unwrap().response;
+        let streamed = grammar::openai_responses::read(&bytes).unwrap().response;
         for field in ["id", "status", "usage", "incomplete_details", "model", "created_at"] {
             assert_eq!(streamed[field], whole[field], "{}: {field}", path.display());
         }
@@ -197,7 +199,7 @@ proptest! {
         body.splice(from..(from + cut).min(body.len()), insert);
         let decoded = told([&body[..]]);
         if decoded.error.is_none() {
-            prop_assert!(grammar::read(&decoded.bytes).is_ok());
+            prop_assert!(grammar::openai_responses::read(&decoded.bytes).is_ok());
         }
     }
 }

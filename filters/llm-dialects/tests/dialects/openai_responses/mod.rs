@@ -2,27 +2,17 @@
 //!
 //! [`goldens`] tells how the fixtures lie and how their expected files are rewritten.
 
-// A test fails by panicking, in its helpers too.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-#[path = "anthropic_grammar/mod.rs"]
-mod anthropic_grammar;
-#[path = "openai_responses/conversations.rs"]
 mod conversations;
-mod goldens;
-#[path = "openai_responses/grammar.rs"]
-mod grammar;
-#[path = "openai_responses/requests.rs"]
 mod requests;
-#[path = "openai_responses/streams.rs"]
 mod streams;
 
 use std::fs;
 
-use goldens::recoding::{Recoded, recode};
-use goldens::{Goldens, NOW, inputs, pretty};
 use llm_dialects::Dialect::OpenaiResponses;
 use llm_dialects::openai_responses::{decode_request, decode_response, encode_request, encode_response};
+
+use crate::goldens::recoding::{Recoded, recode};
+use crate::goldens::{self, Goldens, NOW, inputs, pretty};
 
 fn fixture(name: &str) -> Vec<u8> {
     fs::read(goldens::folder(OpenaiResponses, name)).unwrap()

@@ -1,7 +1,8 @@
-//! A strict reader of response streams: what an unforgiving client would insist on.
+//! Streams of OpenAI responses.
 
-use framing::sse::{Decoder, Frame, Limits};
 use serde_json::Value;
+
+use super::events;
 
 /// What a stream said.
 #[derive(Debug, Default)]
@@ -38,23 +39,6 @@ pub fn read(stream: &[u8]) -> Result<Answer, String> {
         return Err("the stream does not end".to_owned());
     }
     Ok(Answer { response: reader.response, end: reader.end })
-}
-
-fn events(stream: &[u8]) -> Result<Vec<(String, Value)>, String> {
-    let mut events = Vec::new();
-    let mut decoder = Decoder::new(Limits::default());
-    let sink = |frame: Frame<'_>| {
-        if let Frame::Event(event) = frame {
-            let name = String::from_utf8(event.event.unwrap_or_default().to_vec()).unwrap();
-            events.push((name, serde_json::from_slice(event.data).unwrap()));
-        }
-        Ok::<(), framing::Error>(())
-    };
-    decoder.feed(stream, sink).map_err(|error| error.to_string())?;
-    if decoder.buffered() > 0 {
-        return Err("the last event is not complete".to_owned());
-    }
-    Ok(events)
 }
 
 #[derive(Default)]

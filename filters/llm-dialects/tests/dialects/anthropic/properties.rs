@@ -1,56 +1,20 @@
-//! The Anthropic dialect over its fixtures, and over whatever proptest comes up with.
-//!
-//! [`goldens`] tells how the fixtures lie and how their expected files are rewritten.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a panic is a failed test")]
-
-mod anthropic_grammar;
-mod goldens;
+//! Whatever proptest comes up with.
 
 use std::fs;
 
-use goldens::planned_blocks::{Planned, PlannedKind, interleave, planned};
-use goldens::recoding::recode;
-use goldens::{Goldens, frames, inputs};
 use llm_dialects::Dialect::AnthropicMessages;
 use llm_dialects::Error;
 use llm_dialects::anthropic::{
     StreamDecoder, StreamEncoder, decode_error, decode_request, decode_response, encode_request,
     encode_response,
 };
-use llm_dialects::hub::{StopReason, StreamEvent, Usage};
+use llm_dialects::hub::{StopReason, StreamEvent};
 use proptest::prelude::*;
 
-#[test]
-fn requests() {
-    goldens::bodies(AnthropicMessages, "requests", goldens::line, |body| {
-        encode_request(&decode_request(body)?)
-    });
-}
-
-#[test]
-fn responses() {
-    goldens::bodies(AnthropicMessages, "responses", goldens::line, |body| {
-        decode_response(body).map(|response| encode_response(&response))
-    });
-}
-
-#[test]
-fn streams() {
-    let mut goldens = Goldens::new(AnthropicMessages, "streams");
-    for input in inputs(AnthropicMessages, "streams") {
-        let stream = frames::load(AnthropicMessages, &input);
-        let recoded = recode(AnthropicMessages, AnthropicMessages, [&stream[..]]).and_error();
-        goldens.expect_stream(&input, &recoded);
-        if let Err(breach) = anthropic_grammar::read(&recoded.bytes) {
-            panic!("{}: {breach}", input.display());
-        }
-    }
-}
-
-#[test]
-fn streams_follow_the_rules_of_the_hub() {
-    goldens::hub_rules::check(AnthropicMessages);
-}
+use crate::goldens::planned_blocks::{Planned, PlannedKind, answer, interleave, planned};
+use crate::goldens::recoding::recode;
+use crate::goldens::{self, inputs};
+use crate::grammar;
 
 proptest! {
     #[test]
@@ -59,26 +23,13 @@ proptest! {
         finish in any::<bool>(),
         late_usage in any::<bool>(),
     ) {
-        let usage = Usage { input_uncached: 7, cache_read: 2, output: 9, ..Usage::default() };
-        let mut events = vec![StreamEvent::Start { id: "chatcmpl-1".into(), model: "m".into(), created: Some(1) }];
-        events.extend(interleave(&plans));
-        if !late_usage {
-            events.push(StreamEvent::Usage(usage));
-        }
-        if finish {
-            events.push(StreamEvent::Finish { reason: StopReason::EndTurn, stop_sequence: None });
-        }
-        if late_usage {
-            events.push(StreamEvent::Usage(usage));
-        }
-        events.push(StreamEvent::End);
+        let events = answer(&plans, finish, late_usage);
         let mut encoder = StreamEncoder::default();
         let mut bytes = Vec::new();
         for event in &events {
             encoder.event(event, &mut bytes);
         }
-        encoder.event(&StreamEvent::Ping, &mut bytes);
-        let message = anthropic_grammar::read(&bytes).map_err(TestCaseError::fail)?;
+        let message = grammar::anthropic::read(&bytes).map_err(TestCaseError::fail)?;
 
         let mut expected = Vec::new();
         for (index, plan) in plans.iter().enumerate() {
@@ -98,7 +49,7 @@ proptest! {
                 PlannedKind::Tool if text.trim().is_empty() => ("tool_use", format!("{text}{{}}")),
                 PlannedKind::Tool => ("tool_use", text),
             };
-            expected.push(anthropic_grammar::Block {
+            expected.push(grammar::anthropic::Block {
                 kind: kind.to_owned(),
                 id: if kind == "tool_use" { format!("call_{index}") } else { String::new() },
                 text,
@@ -148,7 +99,7 @@ proptest! {
             encoder.event(event, &mut bytes);
         }
         encoder.event(&StreamEvent::End, &mut bytes);
-        let message = anthropic_grammar::read(&bytes).map_err(TestCaseError::fail)?;
+        let message = grammar::anthropic::read(&bytes).map_err(TestCaseError::fail)?;
         prop_assert_eq!(message.error.as_deref(), Some("api_error"));
     }
 
@@ -188,7 +139,7 @@ proptest! {
             }
         }
         if decoder.finish(&mut |event| encoder.event(&event, &mut encoded)).is_ok() {
-            anthropic_grammar::read(&encoded).map_err(TestCaseError::fail)?;
+            grammar::anthropic::read(&encoded).map_err(TestCaseError::fail)?;
         }
     }
 }

@@ -3,9 +3,9 @@
 use llm_dialects::Dialect::{self, AnthropicMessages, OpenaiChat, OpenaiResponses};
 use serde_json::{Value, json};
 
-use crate::anthropic_grammar;
 use crate::goldens::recoding::recode;
 use crate::goldens::{NOW, inputs};
+use crate::grammar;
 
 /// A client's request as a provider gets it.
 fn provider_gets(from: Dialect, to: Dialect, body: &Value) -> Value {
@@ -179,7 +179,7 @@ fn streams_of_this_dialect_follow_the_grammar_of_anthropic() {
         if told.error.is_some() {
             continue;
         }
-        let message = anthropic_grammar::read(&told.bytes)
+        let message = grammar::anthropic::read(&told.bytes)
             .unwrap_or_else(|breach| panic!("{}: {breach}", path.display()));
         if path.ends_with("reasoning.sse") {
             let thinking = &message.blocks[0];

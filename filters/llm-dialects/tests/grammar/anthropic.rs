@@ -1,9 +1,8 @@
-//! A strict reader of Anthropic streams, for tests: what an unforgiving client would insist on.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
-#![allow(dead_code, reason = "not every test reads every field")]
+//! Streams of Anthropic.
 
-use framing::sse::{Decoder, Frame, Limits};
 use serde_json::Value;
+
+use super::events;
 
 /// What a stream said.
 #[derive(Debug, Default, PartialEq)]
@@ -49,23 +48,9 @@ enum Phase {
 /// `message_delta`, one `message_stop`; or anything and then `error`. Pings may be anywhere before the end. Every
 /// event's name is its type.
 pub fn read(stream: &[u8]) -> Result<Message, String> {
-    let mut events: Vec<(String, Value)> = Vec::new();
-    let mut decoder = Decoder::new(Limits::default());
-    let sink = |frame: Frame<'_>| {
-        if let Frame::Event(event) = frame {
-            let name = String::from_utf8(event.event.unwrap_or_default().to_vec()).unwrap();
-            events.push((name, serde_json::from_slice(event.data).unwrap()));
-        }
-        Ok::<(), framing::Error>(())
-    };
-    decoder.feed(stream, sink).map_err(|error| error.to_string())?;
-    if decoder.buffered() > 0 {
-        return Err("the last event is not complete".to_owned());
-    }
-
     let mut phase = Phase::Start;
     let mut message = Message::default();
-    for (name, event) in events {
+    for (name, event) in events(stream)? {
         let breach = |what: &str| Err(format!("{what}: {event}"));
         if event["type"] != name.as_str() {
             return breach("the event's name is not its type");

@@ -13,8 +13,8 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::{fixture, reencode};
 use crate::goldens::inputs;
-use crate::{fixture, reencode};
 
 #[test]
 fn wrong_requests_are_refused_with_their_path() {
