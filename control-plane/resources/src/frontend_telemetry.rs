@@ -1,6 +1,7 @@
 //! `AgentgatewayPolicy.spec.frontend`: the access log and traces.
 
 use kube::KubeSchema;
+use kube::core::Rule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -64,15 +65,26 @@ pub enum OtlpProtocol {
     Http,
 }
 
+/// Over gRPC there is no path.
+fn path_rule() -> Rule {
+    Rule::new("!has(self.path) || (has(self.protocol) && self.protocol == 'HTTP')")
+        .message("path requires protocol HTTP")
+}
+
+/// The same for a path in the URL.
+fn url_rule() -> Rule {
+    Rule::new(
+        "!has(self.url) || (has(self.protocol) && self.protocol == 'HTTP') || self.url.matches('^https?://[^/]+/?$')",
+    )
+    .message("a url with a path requires protocol HTTP")
+}
+
 /// A collector of logs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = exactly_one_of(&["backendRef", "url"]))]
-#[x_kube(validation = Rule::new("!has(self.path) || (has(self.protocol) && self.protocol == 'HTTP')")
-    .message("path requires protocol HTTP"))]
-#[x_kube(validation = Rule::new(
-    "!has(self.url) || (has(self.protocol) && self.protocol == 'HTTP') || self.url.matches('^https?://[^/]+/?$')")
-    .message("a url with a path requires protocol HTTP"))]
+#[x_kube(validation = path_rule())]
+#[x_kube(validation = url_rule())]
 pub struct OtlpLog {
     /// The collector, as an object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,11 +113,8 @@ pub struct OtlpLog {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = exactly_one_of(&["backendRef", "url"]))]
-#[x_kube(validation = Rule::new("!has(self.path) || (has(self.protocol) && self.protocol == 'HTTP')")
-    .message("path requires protocol HTTP"))]
-#[x_kube(validation = Rule::new(
-    "!has(self.url) || (has(self.protocol) && self.protocol == 'HTTP') || self.url.matches('^https?://[^/]+/?$')")
-    .message("a url with a path requires protocol HTTP"))]
+#[x_kube(validation = path_rule())]
+#[x_kube(validation = url_rule())]
 pub struct FrontendTracing {
     /// The collector, as an object.
     #[serde(default, skip_serializing_if = "Option::is_none")]

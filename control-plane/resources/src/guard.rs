@@ -68,8 +68,8 @@ pub struct PromptGuardEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"))]
     pub name: Option<String>,
-    /// Which parts are looked at; of requests `SystemPrompt` and `Messages` when absent, of answers (where the field is
-    /// an extension of Weir) everything.
+    /// Which parts are looked at; of requests `SystemPrompt` and `Messages` when absent, where what is masked is put back
+    /// also `ToolInput` and `Reasoning`; of answers (where the field is an extension of Weir) everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 5))]
     #[x_kube(merge_strategy = ListMerge::Set)]

@@ -1,18 +1,23 @@
 //! Guards that look at the text themselves.
 
 use kube::KubeSchema;
+use kube::core::Rule;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::rules::at_least_one_of;
 
+/// Nothing comes back of what is rejected.
+fn reversible_rule() -> Rule {
+    Rule::new("!has(self.reversible) || !self.reversible || !has(self.action) || self.action == 'Mask'")
+        .message("only what is masked can be restored")
+}
+
 /// Recognisers and patterns.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new(
-    "!has(self.reversible) || !self.reversible || !has(self.action) || self.action == 'Mask'")
-    .message("only what is masked can be restored"))]
+#[x_kube(validation = reversible_rule())]
 pub struct RegexGuard {
     /// What is done with a match; `Mask` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,9 +70,7 @@ pub enum GuardBuiltin {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = at_least_one_of(&["words", "configMapRef"]))]
-#[x_kube(validation = Rule::new(
-    "!has(self.reversible) || !self.reversible || !has(self.action) || self.action == 'Mask'")
-    .message("only what is masked can be restored"))]
+#[x_kube(validation = reversible_rule())]
 pub struct KeywordsGuard {
     /// What is done with a match; `Mask` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::gateway_api::httproutes::HttpRouteParentRefs;
+use crate::provider::foundry_rule;
 use crate::rules::exactly_one_of;
 use crate::{AzureResourceType, BedrockGuardrail, CustomFormat, LocalBackendRef, ModelPolicies};
 
@@ -170,8 +171,7 @@ pub enum ModelProvider {
 /// Settings of Azure OpenAI or Azure AI Foundry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.resourceType != 'Foundry' || has(self.projectName)")
-    .message("projectName is required when resourceType is Foundry"))]
+#[x_kube(validation = foundry_rule())]
 pub struct ModelAzure {
     /// Name of the resource, the first label of its host name.
     #[schemars(length(min = 1, max = 256))]

@@ -1,6 +1,7 @@
 //! Language model providers of an `AgentgatewayBackend`.
 
 use kube::KubeSchema;
+use kube::core::Rule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -229,11 +230,16 @@ pub struct AzureOpenAi {
     pub api_version: Option<String>,
 }
 
+/// What Foundry serves belongs to a project.
+pub(crate) fn foundry_rule() -> Rule {
+    Rule::new("self.resourceType != 'Foundry' || has(self.projectName)")
+        .message("projectName is required when resourceType is Foundry")
+}
+
 /// Settings of Azure OpenAI or Azure AI Foundry addressed by resource.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.resourceType != 'Foundry' || has(self.projectName)")
-    .message("projectName is required when resourceType is Foundry"))]
+#[x_kube(validation = foundry_rule())]
 pub struct Azure {
     /// Name of the resource, the first label of its host name.
     #[schemars(length(min = 1, max = 256))]

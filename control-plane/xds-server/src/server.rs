@@ -14,19 +14,12 @@ use envoy_proto::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
     aggregated_discovery_service_server::{AggregatedDiscoveryService, AggregatedDiscoveryServiceServer},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpListener,
-    sync::{broadcast, mpsc, watch},
-};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio_stream::{
     Stream,
-    wrappers::{ReceiverStream, TcpListenerStream, UnixListenerStream},
+    wrappers::{ReceiverStream, UnixListenerStream},
 };
-use tonic::{
-    Request, Response, Status, Streaming,
-    transport::{Server, server::Connected},
-};
+use tonic::{Request, Response, Status, Streaming, transport::Server};
 
 use crate::{
     Error, Event, Generation, Resource, Session, SessionEvent, SessionId, SessionStatus, Snapshot, UnixSocket,
@@ -135,30 +128,6 @@ impl XdsServer {
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), Error> {
         let (listener, _removed_on_drop) = socket.into_parts();
-        self.serve(UnixListenerStream::new(listener), shutdown).await
-    }
-
-    /// Serves on a TCP port until `shutdown` completes, in clear text and to anyone who can connect: bind it to a
-    /// loopback address, or prefer [`serve_unix`](Self::serve_unix).
-    ///
-    /// # Errors
-    /// [`Error::Serve`] if the gRPC server fails.
-    pub async fn serve_tcp(
-        &self,
-        listener: TcpListener,
-        shutdown: impl Future<Output = ()>,
-    ) -> Result<(), Error> {
-        self.serve(TcpListenerStream::new(listener), shutdown).await
-    }
-
-    async fn serve<IO>(
-        &self,
-        incoming: impl Stream<Item = std::io::Result<IO>>,
-        shutdown: impl Future<Output = ()>,
-    ) -> Result<(), Error>
-    where
-        IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
-    {
         // A graceful shutdown waits for streams to end, and these never end by themselves. They also end when this
         // future is dropped, because the sender goes with it.
         let (close, closing) = watch::channel(false);
@@ -169,7 +138,7 @@ impl XdsServer {
             .http2_keepalive_interval(Some(KEEPALIVE))
             .http2_keepalive_timeout(Some(KEEPALIVE))
             .add_service(service)
-            .serve_with_incoming_shutdown(incoming, async {
+            .serve_with_incoming_shutdown(UnixListenerStream::new(listener), async {
                 shutdown.await;
                 close.send_replace(true);
             })

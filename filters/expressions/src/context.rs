@@ -1,13 +1,12 @@
 //! What an expression can see.
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
 
 /// The variables of an evaluation: an open set of root names, such as `request` or `llmRequest`, bound to JSON values
-/// that are lent, owned, or made when an expression first asks for them.
+/// that are lent or owned.
 #[derive(Debug, Default)]
 pub struct Context<'a> {
     outer: Option<&'a Context<'a>>,
@@ -17,7 +16,6 @@ pub struct Context<'a> {
 enum Root<'a> {
     Lent(&'a Value),
     Owned(Value),
-    Lazy(OnceCell<Value>, Box<dyn Fn() -> Value + 'a>),
 }
 
 impl fmt::Debug for Root<'_> {
@@ -26,7 +24,6 @@ impl fmt::Debug for Root<'_> {
         f.write_str(match self {
             Self::Lent(_) => "lent",
             Self::Owned(_) => "owned",
-            Self::Lazy(..) => "lazy",
         })
     }
 }
@@ -52,17 +49,11 @@ impl<'a> Context<'a> {
         self.roots.insert(name.into(), Root::Lent(value));
     }
 
-    /// Binds `name` to a value that is made when first asked for, and then kept.
-    pub fn bind_lazy(&mut self, name: impl Into<String>, make: impl Fn() -> Value + 'a) {
-        self.roots.insert(name.into(), Root::Lazy(OnceCell::new(), Box::new(make)));
-    }
-
     /// The value of `name`.
     pub fn get(&self, name: &str) -> Option<&Value> {
         match self.roots.get(name) {
             Some(Root::Lent(value)) => Some(value),
             Some(Root::Owned(value)) => Some(value),
-            Some(Root::Lazy(made, make)) => Some(made.get_or_init(make)),
             None => self.outer?.get(name),
         }
     }
@@ -79,30 +70,22 @@ impl<'a> Context<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use serde_json::json;
 
     use super::*;
 
     #[test]
-    fn lazy_values_are_made_once_and_only_when_asked_for() {
-        let made = Cell::new(0);
+    fn inner_names_hide_outer_ones_and_values_are_not_shown() {
+        let lent = json!(7);
         let mut outer = Context::new();
-        outer.bind_lazy("lazy", || {
-            made.set(made.get() + 1);
-            json!(7)
-        });
+        outer.lend("lent", &lent);
         outer.bind("a", 1);
         let mut context = Context::over(&outer);
         context.bind("a", 2);
         assert_eq!(context.get("a"), Some(&json!(2)));
-        assert_eq!(made.get(), 0);
-        assert_eq!(context.get("lazy"), Some(&json!(7)));
-        assert_eq!(context.get("lazy"), Some(&json!(7)));
-        assert_eq!(made.get(), 1);
+        assert_eq!(context.get("lent"), Some(&lent));
         assert_eq!(context.get("b"), None);
-        assert_eq!(context.names(), ["a", "lazy"]);
+        assert_eq!(context.names(), ["a", "lent"]);
         assert!(!format!("{context:?}").contains('7'));
     }
 }

@@ -503,6 +503,10 @@ fn tick_and_call_answers_can_resume_a_held_request() {
     vm.set_clusters(&["other"]);
     vm.stream(Role::Downstream, &Exchange::new()).request_headers(POST, true).unwrap();
     assert_eq!(vm.failed_hostcalls(), [("proxy_http_call", Status::BadArgument)]);
+
+    let said = vm.logs();
+    vm.fail_call(calls[1].token).unwrap();
+    assert_eq!(vm.logs(), said);
 }
 
 #[test]

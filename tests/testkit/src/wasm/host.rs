@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::abi::Status;
 use super::flow::{Role, StreamState};
 use crate::message::Headers;
-use crate::outcome::{LogLevel, LogLine, Metric, MetricKind};
+use crate::outcome::{LogLine, Metric, MetricKind};
 
 /// A call the module dispatched with `proxy_http_call`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +55,6 @@ pub(super) struct Host {
     pub(super) effective: u32,
     pub(super) streams: HashMap<u32, StreamState>,
     pub(super) logs: Vec<LogLine>,
-    pub(super) log_level: LogLevel,
     /// Nanoseconds since the Unix epoch.
     pub(super) clock: u64,
     /// Milliseconds between ticks; 0 means none.
@@ -89,7 +88,6 @@ impl Host {
             effective: 0,
             streams: HashMap::new(),
             logs: Vec::new(),
-            log_level: LogLevel::Trace,
             // An arbitrary fixed instant, 2026-01-01T00:00:00Z, so that runs repeat exactly.
             clock: 1_767_225_600_000_000_000,
             tick_period: 0,

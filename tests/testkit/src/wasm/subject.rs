@@ -10,8 +10,6 @@ use crate::error::Error;
 use crate::outcome::Outcome;
 use crate::script::{Script, Splits, Subject};
 
-type Prepare = Box<dyn Fn(&Vm, &Exchange)>;
-
 struct Plugin {
     module: Module,
     root_id: String,
@@ -39,7 +37,6 @@ impl Plugin {
 /// Runs each script in fresh VMs, so that runs cannot influence each other.
 pub struct VmSubject {
     plugins: Vec<Plugin>,
-    prepare: Option<Prepare>,
 }
 
 impl VmSubject {
@@ -48,7 +45,7 @@ impl VmSubject {
     /// # Errors
     /// Those of [`Vm::start`].
     pub fn new(module: &Module, root_id: &str, configuration: &[u8], role: Role) -> Result<Self, Error> {
-        Ok(Self { plugins: vec![Plugin::checked(module, root_id, configuration, role)?], prepare: None })
+        Ok(Self { plugins: vec![Plugin::checked(module, root_id, configuration, role)?] })
     }
 
     /// Puts another downstream filter behind those given so far, as [`Self::with_upstream`] does.
@@ -80,20 +77,10 @@ impl VmSubject {
         Ok(self)
     }
 
-    /// Prepares each VM and the exchange before each run: limits, filter state of another filter, and so on.
-    #[must_use]
-    pub fn prepared(mut self, prepare: impl Fn(&Vm, &Exchange) + 'static) -> Self {
-        self.prepare = Some(Box::new(prepare));
-        self
-    }
-
     fn open(&self, exchange: &Exchange) -> Result<Chain<Stream>, Error> {
         let mut streams = Vec::with_capacity(self.plugins.len());
         for plugin in &self.plugins {
             let vm = plugin.start()?;
-            if let Some(prepare) = &self.prepare {
-                prepare(&vm, exchange);
-            }
             streams.push(vm.stream(plugin.role, exchange));
         }
         Ok(Chain::new(streams))

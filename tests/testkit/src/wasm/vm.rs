@@ -16,7 +16,7 @@ use super::module::Module;
 use super::stream::Stream;
 use crate::error::Error;
 use crate::message::Headers;
-use crate::outcome::{LogLevel, LogLine, Metric};
+use crate::outcome::{LogLine, Metric};
 
 /// Envoy's default buffer limit per stream (`per_connection_buffer_limit_bytes`), in bytes.
 const DEFAULT_BUFFER_LIMIT: usize = 1 << 20;
@@ -81,7 +81,6 @@ fn export<P: WasmParams, R: WasmResults>(
 pub(super) struct Machine {
     pub(super) store: Store<Host>,
     pub(super) callbacks: Rc<Callbacks>,
-    instance: Instance,
     dead: bool,
     next_context: u32,
     pub(super) buffer_limit: usize,
@@ -198,14 +197,8 @@ impl Vm {
         let callbacks = Rc::new(Callbacks::find(&instance, &mut store)?);
         let initialize: Callback<(), ()> = export(&instance, &mut store, "_initialize")?;
         let begin: Callback<(), ()> = export(&instance, &mut store, "_start")?;
-        let mut machine = Machine {
-            store,
-            callbacks,
-            instance,
-            dead: false,
-            next_context: 2,
-            buffer_limit: DEFAULT_BUFFER_LIMIT,
-        };
+        let mut machine =
+            Machine { store, callbacks, dead: false, next_context: 2, buffer_limit: DEFAULT_BUFFER_LIMIT };
         machine.call("_initialize", initialize.or(begin).as_ref(), 0, (), ())?;
         machine.configure()?;
         Ok(Self(Rc::new(RefCell::new(machine))))
@@ -226,12 +219,7 @@ impl Vm {
         self.0.borrow_mut().host().properties.insert(path.join("\0"), value.to_vec());
     }
 
-    /// Sets the clock, in nanoseconds since the Unix epoch. It stands still unless the test moves it.
-    pub fn set_time(&self, nanoseconds: u64) {
-        self.0.borrow_mut().host().clock = nanoseconds;
-    }
-
-    /// Moves the clock forward; ticks are not delivered by this.
+    /// Moves the clock forward, which else stands still; ticks are not delivered by this.
     pub fn advance(&self, by: Duration) {
         let mut machine = self.0.borrow_mut();
         let host = machine.host();
@@ -260,11 +248,6 @@ impl Vm {
     /// requests, and a 500 or a reset for responses.
     pub fn set_buffer_limit(&self, bytes: usize) {
         self.0.borrow_mut().buffer_limit = bytes;
-    }
-
-    /// Sets the level `proxy_get_log_level` returns (trace by default). Lines below it are kept all the same.
-    pub fn set_log_level(&self, level: LogLevel) {
-        self.0.borrow_mut().host().log_level = level;
     }
 
     /// Restricts the clusters that HTTP calls may name; without this every name is a cluster.
@@ -327,12 +310,5 @@ impl Vm {
     /// Imports the module called that the testkit does not implement.
     pub fn unimplemented_hostcalls(&self) -> Vec<String> {
         self.0.borrow_mut().host().unimplemented.iter().cloned().collect()
-    }
-
-    /// Size of the module's memory in bytes. It never shrinks, so this is the peak.
-    pub fn memory_size(&self) -> usize {
-        let mut machine = self.0.borrow_mut();
-        let instance = machine.instance;
-        instance.get_memory(&mut machine.store, "memory").map_or(0, |memory| memory.data_size(&machine.store))
     }
 }

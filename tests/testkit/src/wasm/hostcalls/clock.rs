@@ -12,8 +12,7 @@ pub(super) fn log(guest: &mut Guest<'_>, level: u32, message: u32, size: u32) ->
 }
 
 pub(super) fn log_level(guest: &mut Guest<'_>, level_to: u32) -> Answer {
-    let level = guest.host().log_level as u32;
-    guest.write_u32(level_to, level)
+    guest.write_u32(level_to, LogLevel::Trace as u32)
 }
 
 pub(super) fn now(guest: &mut Guest<'_>, time_to: u32) -> Answer {
