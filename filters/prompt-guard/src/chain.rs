@@ -182,10 +182,12 @@ impl fmt::Debug for Chain {
 }
 
 impl Chain {
-    /// Puts values back behind the last guard, where placeholders of the vault stand.
+    /// Puts values back behind the last guard, where placeholders of the vault stand. In a text that is JSON so far,
+    /// as of a model that was asked for JSON, a value in a string is written with escapes.
     #[must_use]
     pub fn restoring(mut self) -> Self {
-        self.flow.stages.push(Stage::Restorer(Restorer::default()));
+        let restorer = if self.reader.is_some() { Restorer::inside_strings() } else { Restorer::default() };
+        self.flow.stages.push(Stage::Restorer(restorer));
         self
     }
 

@@ -63,6 +63,16 @@ enum Expect {
 }
 
 impl Reader {
+    /// Whether what comes next stands in a string.
+    pub fn is_in_string(&self) -> bool {
+        self.mode == Mode::String
+    }
+
+    /// Whether it is no JSON what has been read.
+    pub fn has_given_up(&self) -> bool {
+        self.mode == Mode::Plain
+    }
+
     /// The tag of the first byte that is held.
     pub fn held_since(&self) -> Option<u64> {
         self.held.first().map(|piece| piece.tag)

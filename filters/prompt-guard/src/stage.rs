@@ -3,6 +3,7 @@
 use filter_config::Action;
 
 use crate::chain::Guard;
+use crate::json::{Reader, escape};
 use crate::scanner::{Decided, Scanner};
 use crate::segment::{Origin, Runs, Segment};
 use crate::vault::Vault;
@@ -168,9 +169,59 @@ impl GuardStage {
 #[derive(Default)]
 pub(crate) struct Restorer {
     held: Vec<Segment>,
+    surroundings: Surroundings,
+}
+
+/// What values are put into.
+#[derive(Default)]
+enum Surroundings {
+    /// A text that may be JSON: it has not begun yet.
+    #[default]
+    Unknown,
+    /// A text that has been JSON so far: what a model says where it was asked for JSON.
+    Json(Box<Reader>),
+    /// Whatever takes a value as it is.
+    Plain,
+}
+
+impl Surroundings {
+    /// Reads text that goes on.
+    fn read(&mut self, text: &str) {
+        if matches!(self, Self::Unknown) {
+            match text.trim_start().chars().next() {
+                None => {}
+                Some('{' | '[') => *self = Self::Json(Box::default()),
+                Some(_) => *self = Self::Plain,
+            }
+        }
+        if let Self::Json(reader) = self {
+            // Nobody needs to be told, so nothing fails.
+            let _ = reader.push(text, 0, &mut |_| Ok::<(), ()>(()));
+            if reader.has_given_up() {
+                *self = Self::Plain;
+            }
+        }
+    }
+
+    /// How a value is written here.
+    fn written(&self, value: &str) -> String {
+        match self {
+            Self::Json(reader) if reader.is_in_string() => {
+                let mut escaped = String::new();
+                escape(value, &mut escaped);
+                escaped
+            }
+            _ => value.to_owned(),
+        }
+    }
 }
 
 impl Restorer {
+    /// For the strings of a text that others write as JSON.
+    pub fn inside_strings() -> Self {
+        Self { held: Vec::new(), surroundings: Surroundings::Plain }
+    }
+
     /// The tag of the first byte that is held.
     pub fn held_since(&self) -> Option<u64> {
         self.held.first().map(|segment| segment.tag)
@@ -195,16 +246,14 @@ impl Restorer {
             let behind = at + c.len_utf8();
             if c == '<' || !self.may_become(c, vault) {
                 // Nothing that is held can be a placeholder; another may begin here.
-                for held in std::mem::take(&mut self.held) {
-                    feed(rest, held, vault, out)?;
-                }
+                self.let_go(rest, vault, out)?;
                 if c != '<' {
                     continue;
                 }
                 let before = text.get(plain..at).unwrap_or_default();
                 if !before.is_empty() {
                     let segment = Segment { text: before.to_owned(), tag, origin: origin.clone() };
-                    feed(rest, segment, vault, out)?;
+                    self.pass(segment, rest, vault, out)?;
                 }
             }
             self.hold(c, tag, &origin);
@@ -215,14 +264,35 @@ impl Restorer {
         }
         match text.get(plain..) {
             Some(after) if !after.is_empty() => {
-                feed(rest, Segment { text: after.to_owned(), tag, origin }, vault, out)
+                self.pass(Segment { text: after.to_owned(), tag, origin }, rest, vault, out)
             }
             _ => Ok(()),
         }
     }
 
     fn end(&mut self, rest: &mut [Stage], vault: &mut Vault, out: &mut Vec<Segment>) -> Result<(), Refusal> {
-        std::mem::take(&mut self.held).into_iter().try_for_each(|held| feed(rest, held, vault, out))
+        self.let_go(rest, vault, out)
+    }
+
+    /// What is held is no placeholder.
+    fn let_go(
+        &mut self,
+        rest: &mut [Stage],
+        vault: &mut Vault,
+        out: &mut Vec<Segment>,
+    ) -> Result<(), Refusal> {
+        std::mem::take(&mut self.held).into_iter().try_for_each(|held| self.pass(held, rest, vault, out))
+    }
+
+    fn pass(
+        &mut self,
+        segment: Segment,
+        rest: &mut [Stage],
+        vault: &mut Vault,
+        out: &mut Vec<Segment>,
+    ) -> Result<(), Refusal> {
+        self.surroundings.read(&segment.text);
+        feed(rest, segment, vault, out)
     }
 
     fn held_text(&self) -> String {
@@ -253,15 +323,14 @@ impl Restorer {
         vault: &mut Vault,
         out: &mut Vec<Segment>,
     ) -> Result<(), Refusal> {
-        let held = std::mem::take(&mut self.held);
-        let text: String = held.iter().map(|segment| segment.text.as_str()).collect();
-        let value = vault.value(&text).map(str::to_owned);
-        match (value, held.first()) {
-            (Some(text), Some(first)) => {
-                let segment = Segment { text, tag: first.tag, origin: Origin::Replacement(None) };
-                feed(rest, segment, vault, out)
+        let value = vault.value(&self.held_text()).map(|value| self.surroundings.written(value));
+        match (value, self.held_since()) {
+            (Some(text), Some(tag)) => {
+                self.held.clear();
+                let segment = Segment { text, tag, origin: Origin::Replacement(None) };
+                self.pass(segment, rest, vault, out)
             }
-            _ => held.into_iter().try_for_each(|held| feed(rest, held, vault, out)),
+            _ => self.let_go(rest, vault, out),
         }
     }
 }

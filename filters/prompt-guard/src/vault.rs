@@ -20,6 +20,8 @@ pub struct Vault {
     values: BTreeMap<String, String>,
     /// Name → last number given.
     last: BTreeMap<String, u32>,
+    /// The number before the first of every name.
+    before: u32,
     /// What stands in the conversation and would be taken for a placeholder.
     reserved: BTreeSet<String>,
 }
@@ -35,6 +37,19 @@ impl Vault {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty one for a request that goes on with what somebody else has kept of a conversation, under this name; at
+    /// `time`, where it keeps several requests under one name. Its numbers are others than those of the requests that are
+    /// kept: what their placeholders stand for nobody knows any more, so they must stand for nothing here.
+    #[must_use]
+    pub fn going_on(name: &[u8], time: u64) -> Self {
+        // FNV-1a, <https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>: nothing here is secret.
+        let bytes = name.iter().copied().chain(time.to_le_bytes());
+        let hash =
+            bytes.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        // Room for a thousand of each name, and never the numbers of a conversation that begins.
+        Self { before: (hash % 4_000_000 + 1) * 1000, ..Self::default() }
     }
 
     /// Whether it holds no value.
@@ -75,9 +90,9 @@ impl Vault {
         if let Some(placeholder) = self.placeholders.get(&key) {
             return placeholder.clone();
         }
-        let last = self.last.entry(name.to_owned()).or_default();
+        let last = self.last.entry(name.to_owned()).or_insert(self.before);
         let placeholder = loop {
-            *last += 1;
+            *last = last.saturating_add(1);
             let placeholder = format!("<{name}_{last}>");
             if !self.reserved.contains(&placeholder) && !self.values.contains_key(&placeholder) {
                 break placeholder;

@@ -109,6 +109,39 @@ fn values_come_back_into_json_escaped() {
     }
 }
 
+/// What a model says where it is asked for JSON is a text to guards.
+#[test]
+fn values_come_back_escaped_into_texts_that_are_json() {
+    let mut vault = Vault::new();
+    vault.placeholder("<NAME>", "a \"b\"\n");
+    let raw = "a \"b\"\n";
+    let escaped = r#"a \"b\"\n"#;
+    for (text, value) in [
+        (r#"{"a":"x <NAME_1>y","<NAME_1>":["<NAME_1>"]}"#, escaped),
+        ("\n [\"<NAME_1>\"]", escaped),
+        (r#"{"a":"\"<NAME_1>\"#, escaped),
+        (r#"{"a":<NAME_1>}"#, raw),
+        (r#"{"a":1} "<NAME_1>""#, raw),
+        (r#"[see](x) "<NAME_1>""#, raw),
+        (r#""<NAME_1>""#, raw),
+        (r#"It is {"a":"<NAME_1>"}"#, raw),
+        ("<NAME_1>", raw),
+    ] {
+        let expected = text.replace("<NAME_1>", value);
+        assert_eq!(vault.restore(text, Form::Text).as_deref(), Some(expected.as_str()), "{text}");
+        for length in 1..9 {
+            let mut chain = Guards::default().start(Form::Text).restoring();
+            let mut out = Vec::new();
+            let chars: Vec<char> = text.chars().collect();
+            for piece in chars.chunks(length) {
+                chain.push(&piece.iter().collect::<String>(), 0, &mut vault, &mut out).unwrap();
+            }
+            chain.finish(&mut vault, &mut out).unwrap();
+            assert_eq!(joined(&out), expected, "{text} by {length}");
+        }
+    }
+}
+
 #[test]
 fn what_is_rejected_in_a_value_stays_inside() {
     let check =

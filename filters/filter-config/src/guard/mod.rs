@@ -52,7 +52,8 @@ pub struct Guard {
 pub struct Rule {
     /// Its name in metrics and logs; unique within its direction.
     pub name: String,
-    /// Which parts it looks at. Empty: of requests `system_prompt` and `messages`, of answers everything.
+    /// Which parts it looks at. Empty: of requests `system_prompt` and `messages`, and where it is reversible also
+    /// `tool_input` and `reasoning`, which come back with what was put into answers; of answers everything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scope: Vec<Scope>,
     /// Count and log what it would do, and do nothing.
@@ -180,6 +181,12 @@ fn check_rules(direction: &str, rules: &[Rule]) -> Result<(), Error> {
             return Err(invalid(field("rejection.status"), "must be between 200 and 599"));
         }
         rule.check.check().map_err(|(name, message)| invalid(field(&format!("check.{name}")), message))?;
+        if direction == "response" && matches!(&rule.check, Check::Text(check) if check.reversible) {
+            return Err(invalid(
+                field("check.reversible"),
+                "only what is masked in a request can be restored",
+            ));
+        }
     }
     Ok(())
 }
@@ -212,6 +219,11 @@ mod tests {
         assert!(
             message(r#"{"request":[{"name":"x","check":{"kind":"vibes"}}]}"#).contains("unknown variant")
         );
+        let reversible = r#"{"name":"x","check":{"kind":"text","builtins":["ssn"],"reversible":true}}"#;
+        assert!(
+            message(&format!(r#"{{"response":[{reversible}]}}"#)).contains("response[0].check.reversible")
+        );
+        assert!(Guard::from_json(format!(r#"{{"request":[{reversible}]}}"#).as_bytes()).is_ok());
         let twice = r#"{"name":"x","check":{"kind":"text","builtins":["ssn"]}}"#;
         assert!(message(&format!(r#"{{"response":[{twice},{twice}]}}"#)).contains("response[1].name"));
         assert!(

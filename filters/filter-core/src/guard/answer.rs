@@ -12,7 +12,7 @@ use super::plan::{Compiled, GuardPlan};
 use super::reject::Refusal;
 use super::stream::{GuardedStream, Stopped};
 use super::verdict::{Found, Outcome};
-use super::{Called, GuardExchange, HELD_STATE, REFUSED, REPLY_STATE, Work};
+use super::{Called, GuardExchange, HELD_STATE, REFUSED, REPLY_STATE, Work, phase};
 use crate::error_form::ErrorForm;
 use crate::provider::{is_json, stream_framing};
 use crate::{
@@ -39,6 +39,10 @@ impl GuardExchange {
         let status = host.header(HeaderMap::Response, ":status").and_then(|v| v.parse::<u16>().ok());
         let success = status.is_some_and(|status| (200..300).contains(&status));
         if end || !success || (self.plan.response.is_empty() && self.vault.is_empty()) {
+            return skip;
+        }
+        if called.endpoint == Endpoint::OpenaiModels {
+            // The names of models are nothing that one of them says.
             return skip;
         }
         let content_type = host.header(HeaderMap::Response, "content-type").unwrap_or_default();
@@ -145,6 +149,8 @@ impl GuardExchange {
                 *noted = true;
                 let found = Found { outcome, matches, shadow: rule.shadow };
                 self.note(host, rule, Direction::Response, found);
+            } else if *noted {
+                self.verdicts.count(host, &rule.name, phase(Direction::Response), matches);
             }
         }
         let (outcome, refusal) = match result {

@@ -7,11 +7,13 @@ mod answer;
 mod document;
 mod plan;
 mod reject;
+mod restoring;
 mod service;
 mod stream;
 mod texts;
 mod verdict;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use filter_config::{Endpoint, OnFailure};
@@ -118,9 +120,6 @@ impl Phases for GuardExchange {
     fn request_headers(&mut self, host: &mut dyn Host, end: bool) -> HeadersFlow {
         let Some(called) = self.recognise(host) else { return HeadersFlow::Continue(BodyMode::Skip) };
         self.called = Some(called);
-        if matches!(called.endpoint, Endpoint::OpenaiModels) {
-            return HeadersFlow::Continue(BodyMode::Skip);
-        }
         if matches!(called.endpoint, Endpoint::OpenaiRealtime | Endpoint::Passthrough) {
             // Nobody can see what is said there.
             let plan = Arc::clone(&self.plan);
@@ -159,10 +158,13 @@ impl Phases for GuardExchange {
 
     fn request_body(&mut self, host: &mut dyn Host, body: &[u8], _end: bool) -> BodyFlow {
         let Some(called) = self.called else { return BodyFlow::Keep };
+        if called.endpoint == Endpoint::OpenaiModels && body.is_empty() {
+            return BodyFlow::Keep;
+        }
         match document::read(called.endpoint, Kind::Request, body) {
             Ok(texts) => {
                 if self.plan.restores {
-                    texts.reserve(&mut self.vault);
+                    self.vault = restoring::vault(&self.plan, body, &texts, host.now_ms());
                 }
                 let work = Work { kind: Kind::Request, body: body.to_vec(), texts, rule: 0, asked: None };
                 self.run(host, Direction::Request, work)
@@ -306,18 +308,20 @@ impl GuardExchange {
         texts: &mut Texts,
     ) -> Option<Refusal> {
         let (outcome, matches) = match &rule.check {
-            Compiled::Text { guards, rejects } => match texts.pass(guards, &rule.scope, &mut self.vault) {
-                Ok(0) => (Outcome::Pass, 0),
-                Ok(matches) if *rejects => (Outcome::Reject, matches),
-                Ok(matches) => (Outcome::Mask, matches),
-                Err(_) => (Outcome::Reject, 1),
-            },
+            Compiled::Text { guards, rejects, .. } => {
+                match texts.pass(guards, &rule.scope, &mut self.vault) {
+                    Ok(0) => (Outcome::Pass, 0),
+                    Ok(matches) if *rejects => (Outcome::Reject, matches),
+                    Ok(matches) => (Outcome::Mask, matches),
+                    Err(_) => (Outcome::Reject, 1),
+                }
+            }
             Compiled::Length(limits) => {
-                let fits = plan::fits_length(limits, texts, &rule.scope, direction);
+                let fits = plan::fits_length(limits, &self.shown(direction, texts), &rule.scope, direction);
                 (if fits { Outcome::Pass } else { Outcome::Reject }, 0)
             }
             Compiled::Schema(schema) => {
-                let fits = plan::fits_schema(schema, texts);
+                let fits = plan::fits_schema(schema, &self.shown(direction, texts));
                 (if fits { Outcome::Pass } else { Outcome::Reject }, 0)
             }
             Compiled::Service(_) => return None,
@@ -326,10 +330,26 @@ impl GuardExchange {
         (outcome == Outcome::Reject && !rule.shadow).then(|| Refusal::rejected(&rule.rejection, None, None))
     }
 
+    /// Whether values are to be put back into what goes this way.
+    fn restores(&self, direction: Direction) -> bool {
+        direction == Direction::Response && self.plan.restores && !self.vault.is_empty()
+    }
+
+    /// The texts as they are going to leave: how long an answer is and whether it fits a schema is asked of what the
+    /// client gets.
+    fn shown<'a>(&mut self, direction: Direction, texts: &'a Texts) -> Cow<'a, Texts> {
+        if !self.restores(direction) {
+            return Cow::Borrowed(texts);
+        }
+        let mut texts = texts.clone();
+        texts.restore(&mut self.vault);
+        Cow::Owned(texts)
+    }
+
     /// A whole body has passed all guards.
     fn let_go(&mut self, host: &mut dyn Host, direction: Direction, mut work: Work) -> BodyFlow {
         let Some(called) = self.called else { return BodyFlow::Keep };
-        if direction == Direction::Response && self.plan.restores && !self.vault.is_empty() {
+        if self.restores(direction) {
             work.texts.restore(&mut self.vault);
         }
         let (map, acts) = match direction {
@@ -369,11 +389,7 @@ impl GuardExchange {
     }
 
     fn note(&mut self, host: &mut dyn Host, rule: &Rule, direction: Direction, found: Found) {
-        let phase = match direction {
-            Direction::Request => "request",
-            Direction::Response => "response",
-        };
-        self.verdicts.note(host, &rule.name, phase, found);
+        self.verdicts.note(host, &rule.name, phase(direction), found);
     }
 
     fn refuse(&mut self, host: &mut dyn Host, direction: Direction, refusal: &Refusal) -> BodyFlow {
@@ -389,6 +405,14 @@ impl GuardExchange {
             || refusal.answer(ErrorForm::of(Endpoint::OpenaiChat)),
             |called| refusal.answer(called.form),
         )
+    }
+}
+
+/// What the direction is called in logs and metrics.
+fn phase(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Request => "request",
+        Direction::Response => "response",
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct GuardPlan {
     pub(super) max_response: usize,
     /// What guards of requests have masked is to be put back into answers.
     pub(super) restores: bool,
+    /// So it is by more than one guard.
+    pub(super) several_restore: bool,
     /// Requests may be changed: a guard of them acts.
     pub(super) changes_requests: bool,
     /// Answers may be changed: a guard of them acts, or something is put back.
@@ -49,10 +51,17 @@ pub(super) struct Rule {
 /// What a guard looks for.
 #[derive(Debug)]
 pub(super) enum Compiled {
-    Text { guards: Guards, rejects: bool },
+    Text { guard: prompt_guard::Guard, guards: Guards, rejects: bool },
     Length(LengthCheck),
     Schema(Box<Schema>),
     Service(Box<Service>),
+}
+
+impl Rule {
+    /// Whether what it masks in requests is put back into answers.
+    pub(super) fn is_reversible(&self) -> bool {
+        !self.shadow && matches!(&self.check, Compiled::Text { guard, .. } if guard.reversible)
+    }
 }
 
 /// All guards of a part of streamed answers.
@@ -80,28 +89,17 @@ impl GuardPlan {
         let window = usize::try_from(config.window_bytes).unwrap_or(usize::MAX);
         let request = rules("request", &config.request, &Scope::OF_REQUESTS, window)?;
         let response = rules("response", &config.response, &Scope::ALL, window)?;
-        let reversible =
-            |rule: &filter_config::Rule| matches!(&rule.check, Check::Text(check) if check.reversible);
-        let restores = config.request.iter().any(reversible);
-        let mut streamed = BTreeMap::new();
-        for scope in Scope::ALL {
-            let mut checks = Vec::new();
-            let mut numbers = Vec::new();
-            for (number, (rule, of)) in config.response.iter().zip(&response).enumerate() {
-                if let Check::Text(check) = &rule.check
-                    && of.scope.contains(&scope)
-                {
-                    checks.push((number, check, rule.shadow));
-                    numbers.push(number);
-                }
-            }
-            let guards = checks
-                .into_iter()
-                .map(|(number, check, shadow)| compile(&format!("response[{number}]"), check, shadow, window))
-                .collect::<Result<_, _>>()?;
-            let guards = Guards::new(guards);
-            streamed.insert(scope, Streamed { guards, rules: numbers });
-        }
+        let reversible = request.iter().filter(|rule| rule.is_reversible()).count();
+        let restores = reversible > 0;
+        // What a rule looks for can be large; all parts share it.
+        let streamed = Scope::ALL.map(|scope| {
+            let here = response.iter().enumerate().filter_map(|(number, rule)| match &rule.check {
+                Compiled::Text { guard, .. } if rule.scope.contains(&scope) => Some((number, guard.clone())),
+                _ => None,
+            });
+            let (rules, guards) = here.unzip();
+            (scope, Streamed { guards: Guards::new(guards), rules })
+        });
         let limit = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         Ok(Self {
             endpoints: Endpoints::new(&config.endpoints),
@@ -113,7 +111,8 @@ impl GuardPlan {
             max_request: limit(config.max_request_body_bytes),
             max_response: limit(config.max_response_body_bytes),
             restores,
-            streamed,
+            several_restore: reversible > 1,
+            streamed: streamed.into(),
             nothing: Streamed { guards: Guards::default(), rules: Vec::new() },
         })
     }
@@ -159,6 +158,12 @@ pub(super) fn fits_schema(schema: &Schema, texts: &Texts) -> bool {
     texts.choices(&[Scope::Messages]).iter().all(fits)
 }
 
+/// Whether values are put back into this part of an answer. Clients send it back with them, so whoever masks them to
+/// put them back has to look there, too.
+fn restored(scope: Scope) -> bool {
+    matches!(scope, Scope::Messages | Scope::ToolInput | Scope::Reasoning)
+}
+
 fn rules(
     direction: &str,
     rules: &[filter_config::Rule],
@@ -172,15 +177,11 @@ fn rules(
             message,
         };
         let check = match &rule.check {
-            Check::Text(check) => Compiled::Text {
-                guards: Guards::new(vec![compile(
-                    &format!("{direction}[{index}]"),
-                    check,
-                    rule.shadow,
-                    window,
-                )?]),
-                rejects: check.action == Action::Reject,
-            },
+            Check::Text(check) => {
+                let guard = compile(&format!("{direction}[{index}]"), check, rule.shadow, window)?;
+                let guards = Guards::new(vec![guard.clone()]);
+                Compiled::Text { guard, guards, rejects: check.action == Action::Reject }
+            }
             Check::Length(check) => Compiled::Length(check.clone()),
             Check::JsonSchema(check) => {
                 let schema = Schema::compile(&check.schema).map_err(|error| invalid(error.to_string()))?;
@@ -190,7 +191,14 @@ fn rules(
         };
         Ok(Rule {
             name: rule.name.clone(),
-            scope: if rule.scope.is_empty() { default.to_vec() } else { rule.scope.clone() },
+            scope: match &rule.check {
+                _ if !rule.scope.is_empty() => rule.scope.clone(),
+                Check::Text(check) if check.reversible => Scope::ALL
+                    .into_iter()
+                    .filter(|scope| default.contains(scope) || restored(*scope))
+                    .collect(),
+                _ => default.to_vec(),
+            },
             shadow: rule.shadow,
             on_failure: rule.on_failure,
             rejection: rule.rejection.clone(),

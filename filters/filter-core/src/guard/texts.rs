@@ -6,6 +6,8 @@ use filter_config::{Endpoint, Scope};
 use prompt_guard::{Chain, Form, Guards, Piece, Rejected, Vault};
 use text_views::{Role, Slot, Thread, ThreadKind};
 
+use super::plan::{Compiled, Rule};
+
 /// Texts in order.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Texts(Vec<Text>);
@@ -112,9 +114,7 @@ impl Texts {
         scope: &[Scope],
         vault: &mut Vault,
     ) -> Result<u64, Rejected> {
-        self.pass_through(scope, vault, |form, blocks| {
-            if blocks { guards.start_in_blocks(form) } else { guards.start(form) }
-        })
+        self.pass_through(scope, vault, |form, blocks| begin(guards, form, blocks))
     }
 
     fn pass_through(
@@ -153,12 +153,30 @@ impl Texts {
     /// Notes what looks like a placeholder in any text, so that no value gets it.
     pub(super) fn reserve(&self, vault: &mut Vault) {
         for text in &self.0 {
-            vault.reserve(&text.text);
-            // Some writers of JSON escape angle brackets.
-            if form(text.form) == Form::Json && text.text.contains("\\u003") {
-                let brackets = [("\\u003c", "<"), ("\\u003C", "<"), ("\\u003e", ">"), ("\\u003E", ">")];
-                let plain = |text: String, (escape, bracket): (&str, &str)| text.replace(escape, bracket);
-                vault.reserve(&brackets.into_iter().fold(text.text.clone(), plain));
+            match form(text.form) {
+                Form::Text => vault.reserve(&text.text),
+                Form::Json => reserve_json(&text.text, vault),
+            }
+        }
+    }
+
+    /// Gives placeholders to what guards of requests are going to mask, text by text in the order of the conversation.
+    /// Each of them passes all texts before the next does: if they shared out numbers as they go, what the first finds
+    /// in a new turn would move what the second found in an old one.
+    pub(super) fn number(&self, rules: &[Rule], vault: &mut Vault) {
+        let mut texts = self.clone();
+        for members in self.runs(&Scope::ALL) {
+            let Some(scope) = members.first().and_then(|first| self.0.get(*first)).map(|text| text.scope)
+            else {
+                continue;
+            };
+            for rule in rules.iter().filter(|rule| rule.scope.contains(&scope)) {
+                // What is rejected needs no placeholder.
+                if let Compiled::Text { guards, .. } = &rule.check
+                    && texts.pass_run(|form, blocks| begin(guards, form, blocks), &members, vault).is_err()
+                {
+                    break;
+                }
             }
         }
     }
@@ -265,6 +283,21 @@ impl Texts {
     /// The texts of these parts; of what a stream says twice, only once.
     fn seen<'a>(&'a self, scope: &'a [Scope]) -> impl Iterator<Item = (usize, &'a Text)> {
         (0..).zip(&self.0).filter(move |(_, text)| scope.contains(&text.scope) && !text.snapshot)
+    }
+}
+
+/// Begins a text, of blocks or not.
+fn begin(guards: &Guards, form: Form, blocks: bool) -> Chain {
+    if blocks { guards.start_in_blocks(form) } else { guards.start(form) }
+}
+
+/// Notes what looks like a placeholder in JSON. Some of its writers escape angle brackets.
+pub(super) fn reserve_json(json: &str, vault: &mut Vault) {
+    vault.reserve(json);
+    if json.contains("\\u003") {
+        let brackets = [("\\u003c", "<"), ("\\u003C", "<"), ("\\u003e", ">"), ("\\u003E", ">")];
+        let plain = |text: String, (escape, bracket): (&str, &str)| text.replace(escape, bracket);
+        vault.reserve(&brackets.into_iter().fold(json.to_owned(), plain));
     }
 }
 

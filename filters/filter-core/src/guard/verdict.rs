@@ -67,6 +67,19 @@ impl Verdicts {
             return;
         }
         self.0.push(Line { guard: guard.to_owned(), phase, action, matches: found.matches });
+        self.publish(host);
+    }
+
+    /// A guard that was noted because of what it had found until then has found more.
+    pub(super) fn count(&mut self, host: &mut dyn Host, guard: &str, phase: &'static str, matches: u64) {
+        let line = self.0.iter_mut().find(|line| line.guard == guard && line.phase == phase);
+        if let Some(line) = line.filter(|line| line.matches < matches) {
+            line.matches = matches;
+            self.publish(host);
+        }
+    }
+
+    fn publish(&self, host: &mut dyn Host) {
         if let Ok(json) = serde_json::to_vec(&self.0) {
             host.publish(GUARDS_STATE, &json);
         }

@@ -6,6 +6,7 @@ mod api_keys;
 mod credentials;
 mod cut_streams;
 mod gateway;
+mod guard_restoring;
 mod guarded_reasoning;
 mod guarded_texts;
 mod guards;
