@@ -28,6 +28,9 @@ PRICES = {
             "models": {
                 "priced": {"rates": {"input": "10", "cacheRead": "1", "output": "100"}},
                 "dear": {"rates": {"input": "1000", "output": "1000"}},
+                "cheap": {"rates": {"input": "1", "output": "1"}},
+                "claude-second": {"rates": {"input": "50", "output": "200"}},
+                "third": {"rates": {"input": "1", "output": "1"}},
             }
         }
         for name in ("openai", "anthropic")

@@ -19,15 +19,25 @@ from weir import WEIR, PlainEnvoy
 
 
 class Redis:
-    """`redis-server` with nothing on disk."""
+    """`redis-server`, with nothing on disk unless `options` say so."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         program = shutil.which("redis-server")
         assert program, "redis-server is not on PATH; run `make setup`, which installs it"
         self.port = free_port()
-        command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
-        self.process = Process("redis-server", command)
+        self._command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+        self._command += options
+        self._folder = folder
+        self.start()
+
+    def start(self) -> None:
+        self.process = Process("redis-server", self._command)
         self.process.wait_line("Ready to accept connections")
+
+    def forget(self) -> None:
+        """Removes what is on disk, while it is stopped."""
+        shutil.rmtree(self._folder / "appendonlydir", ignore_errors=True)
+        (self._folder / "appendonly.aof").unlink(missing_ok=True)
 
     @property
     def url(self) -> str:

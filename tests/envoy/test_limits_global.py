@@ -14,7 +14,7 @@ import pytest
 import answers
 import dialects
 import manifests as m
-from conftest import KEYS
+from conftest import stored_keys
 from limits import PRICES, USED, at_once, codes, decisions, limit, until
 from processes import free_port
 from provider import Connection, Provider, Request, hang_up, reply, silent, stream
@@ -99,13 +99,12 @@ def gateway(
         },
     }
     gateway.write("gateway.yaml", m.dump(m.gateway_class(), m.gateway(gateway.port)))
-    secrets = [m.secret(name, key) for name, key in KEYS.items()]
     backends = [
         m.backend("openai", m.provider("openai", scripted.port), key="openai"),
         chain("chain", scripted.port),
         m.static("limits", limits.port),
     ]
-    gateway.write("backends.yaml", m.dump(*secrets, m.aws_secret("bedrock", "AKID", "secret"), *backends))
+    gateway.write("backends.yaml", m.dump(*stored_keys(), *backends))
     rules = [m.route(name, m.rule("openai", path=f"/{name}")) for name in routes]
     rules.append(m.route("chain", m.rule("chain", path="/chain")))
     gateway.write("routes.yaml", m.dump(*rules))

@@ -14,7 +14,7 @@ import pytest
 import answers
 import dialects
 import manifests as m
-from conftest import KEYS
+from conftest import stored_keys
 from limits import at_once, bucket, left, limit, until
 from provider import Provider, Script, hang_up, reply, silent, stream
 from ratelimit_server import RateLimits, shown
@@ -49,15 +49,13 @@ def gateway(
     gateway = Gateway(tmp_path_factory.mktemp(f"ledger-{runtime}") / "config", runtime)
     service = {"url": f"http://127.0.0.1:{limits.port}", "domain": "budgets", "descriptors": [descriptor()]}
     reserve = {"enabled": True, "outputTokens": 100}
-    secrets = [m.secret(name, key) for name, key in KEYS.items()]
     both = limit("chain", "chain", **{"global": service}, local=[bucket(100_000_000)], reserve=reserve)
     gateway.write(
         "all.yaml",
         m.dump(
             m.gateway_class(),
             m.gateway(gateway.port),
-            *secrets,
-            m.aws_secret("bedrock", "AKID", "secret"),
+            *stored_keys(),
             chain("chain", scripted.port),
             m.route("chain", m.rule("chain", path="/chain")),
             both,

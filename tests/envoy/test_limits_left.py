@@ -14,7 +14,7 @@ import pytest
 
 import dialects
 import manifests as m
-from conftest import KEYS
+from conftest import stored_keys
 from limits import USED, at_once, codes, limit, until
 from provider import Provider
 from ratelimit_server import RateLimits, Redis
@@ -93,8 +93,7 @@ def gateway(
     service = {"url": f"http://127.0.0.1:{relay.port}", "domain": "budgets"}
     both = service | {"descriptors": [descriptor(), descriptor("team")]}
     reserve = {"enabled": True, "outputTokens": 100}
-    secrets = [m.secret(name, key) for name, key in KEYS.items()]
-    gateway.write("gateway.yaml", m.dump(m.gateway_class(), m.gateway(gateway.port), *secrets))
+    gateway.write("gateway.yaml", m.dump(m.gateway_class(), m.gateway(gateway.port), *stored_keys()))
     gateway.write("backends.yaml", m.dump(m.backend("openai", m.provider("openai", scripted.port), key="openai")))
     names = ("closed", "open")
     gateway.write("routes.yaml", m.dump(*[m.route(name, m.rule("openai", path=f"/{name}")) for name in names]))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 import answers
 import dialects
 import manifests as m
-from conftest import AWS, KEYS, providers
+from conftest import providers, stored_keys
 from dialects import Client
 from limits import PRICES, USED, at_once, bucket, codes, decisions, left, limit, until, wait_left
 from provider import Connection, Provider, Request, hang_up, reply, silent, stream
@@ -48,7 +49,15 @@ ROUTES: dict[str, dict[str, Any]] = {
         ]
     },
     "plain": {"local": [bucket(3, "requests"), bucket(1_000)]},
+    # Fills in seconds: who waits as long as it is told passes.
+    "waiting": {
+        "local": [{"requests": 1, "unit": "Seconds"}, {"tokens": 2_400, "unit": "Minutes"}],
+        "reserve": {"outputTokens": 50},
+    },
 }
+
+# Where a request costs what the provider does that answers at last, under the model that it is sent.
+RENAMED = {"local": [bucket(1_000_000, "cost")], "reserve": {"outputTokens": 100}}
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +66,8 @@ def gateway(runtime: str, scripted: Provider, tmp_path_factory: pytest.TempPathF
     prices = folder / "prices.json"
     prices.write_text(json.dumps(PRICES))
     gateway = Gateway(folder / "config", runtime, "--prices", str(prices))
-    secrets = [m.secret(name, key) for name, key in KEYS.items()]
     gateway.write("gateway.yaml", m.dump(m.gateway_class(), m.gateway(gateway.port)))
-    gateway.write("keys.yaml", m.dump(*secrets, m.aws_secret("bedrock", *AWS)))
+    gateway.write("keys.yaml", m.dump(*stored_keys()))
     all_kinds = [m.backend(name, entry, key=key) for name, entry, key in providers(scripted.port)]
     ledger = [name for name, _, _ in providers(scripted.port)] + ["chain"]
     gateway.write("backends.yaml", m.dump(*all_kinds, chain("chain", scripted.port)))
@@ -72,18 +80,21 @@ def gateway(runtime: str, scripted: Provider, tmp_path_factory: pytest.TempPathF
     policies = {name: limit(name, name, **settings) for name, settings in ROUTES.items()}
     edited = policies.pop("edited")
     gateway.write("edited.yaml", m.dump(edited))
+    names = {name: f"renamed-{name}" for name in ("chain", "aliased")}
+    aliased = m.backend("aliased", m.provider("openai", scripted.port), key="openai", aliases={"cheap": "dear"})
+    gateway.write(
+        "renamed.yaml",
+        m.dump(
+            aliased,
+            *(m.route(name, m.rule(backend, path=f"/{name}")) for backend, name in names.items()),
+            limit("renamed", *names.values(), **RENAMED),
+        ),
+    )
     shared = limit("ledger", *(f"ledger-{name}" for name in ledger), local=[bucket(1_000_000)])
     gateway.write("limits.yaml", m.dump(*policies.values(), shared))
     gateway.start()
     yield gateway
     gateway.stop()
-
-
-@pytest.fixture
-def client(gateway: Gateway) -> Iterator[Client]:
-    client = Client(gateway)
-    yield client
-    client.close()
 
 
 def ask(
@@ -371,6 +382,82 @@ def test_budgets_in_money(gateway: Gateway, provider: Provider) -> None:
     # 100 tokens at $1000 a million do not fit beside the input: the answer may be shorter.
     assert answer.status_code == 200 and int(answer.headers["x-ratelimit-remaining"]) < 1_000
     until(lambda: decisions(gateway, "micro_usd", "unknown_price"), counted + 1)
+
+
+@pytest.mark.parametrize(("backend", "reserved"), [("chain", 20_200), ("aliased", 107_000)])
+def test_money_is_reserved_for_the_model_that_may_be_sent(
+    gateway: Gateway, provider: Provider, backend: str, reserved: int
+) -> None:
+    """`cheap` may become `claude-second` at $50/$200, or `dear` at $1000/$1000, a million tokens."""
+    route = f"renamed-{backend}"
+    before = left(gateway, provider, route)
+    provider.clear()
+    if backend == "chain":
+        provider.then(reply(answers.error("openai", 500), 500))
+    answer = ask(gateway, route, model="cheap")
+    assert answer.status_code == 200
+    assert reserved <= before - int(answer.headers["x-ratelimit-remaining"]) < reserved * 1.1
+    provider.clear()
+    # 9 tokens of input, 4 cached, 5 of output; no price of its own for the cache.
+    wait_left(gateway, provider, route, before - (1_650 if backend == "chain" else 18_000))
+
+
+def test_who_waits_as_long_as_it_is_told_passes(gateway: Gateway, provider: Provider) -> None:
+    """The bucket of requests is full again in a second, that of tokens is not."""
+    provider.then(reply(openai_usage(2_000)))
+    assert ask(gateway, "waiting").status_code == 200
+    refused: list[httpx.Response] = []
+
+    def told() -> str:
+        refused.append(ask(gateway, "waiting", max_tokens=500))
+        return refused[-1].headers["x-ratelimit-limit"]
+
+    # Until it is settled, the bucket of requests refuses alone.
+    until(told, "2400")
+    wait = int(refused[-1].headers["retry-after"])
+    # 400 are there and 508 are needed, with 40 more each second.
+    assert refused[-1].status_code == 429 and 1 < wait <= 3
+    assert "The limit of 2400 tokens is used up" in refused[-1].text
+    time.sleep(wait)
+    assert ask(gateway, "waiting", max_tokens=500).status_code == 200
+
+
+def openai_usage(total: int) -> dict[str, Any]:
+    usage = {"prompt_tokens": 8, "completion_tokens": total - 8, "total_tokens": total}
+    return answers.text("openai") | {"usage": usage}
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "gemini"])
+def test_counting_tokens_uses_none(gateway: Gateway, client: Client, provider: Provider, dialect: str) -> None:
+    before = left(gateway, provider, "openai")
+    counted = decisions(gateway, "tokens", "unknown_usage")
+    provider.clear()
+    text = "Hello " * 1_000
+    bodies = {
+        "anthropic": ("/v1/messages/count_tokens", {"model": "m", "messages": [{"role": "user", "content": text}]}),
+        "gemini": ("/v1beta/models/m:countTokens", {"contents": [{"role": "user", "parts": [{"text": text}]}]}),
+    }
+    path, body = bodies[dialect]
+    # Counted by the provider, and by the gateway for one that cannot.
+    for backend in (dialect, "openai"):
+        provider.then(reply({"input_tokens": 1_000, "totalTokens": 1_000}))
+        answer = client.http.post(f"{gateway.base}/{backend}{path}", json=body)
+        assert answer.status_code == 200 and int(answer.headers["x-ratelimit-remaining"]) == before
+        provider.clear()
+        settles(gateway, provider, before, 0)
+    assert decisions(gateway, "tokens", "unknown_usage") == counted
+
+
+def test_t25_what_is_generated_in_the_background_is_unknown(gateway: Gateway, provider: Provider) -> None:
+    before, counted = left(gateway, provider, "unknown"), decisions(gateway, "tokens", "unknown_usage")
+    provider.clear()
+    queued = answers.text("responses") | {"status": "queued", "output": [], "usage": None}
+    provider.then(reply(queued))
+    answer = ask(gateway, "unknown", "responses", background=True)
+    reserved = before - int(answer.headers["x-ratelimit-remaining"])
+    assert answer.status_code == 200 and reserved > 500
+    until(lambda: decisions(gateway, "tokens", "unknown_usage"), counted + 1)
+    wait_left(gateway, provider, "unknown", before - reserved)
 
 
 # What every kind of request uses, by route, path and body; the answer where the usual one does not suit.

@@ -49,6 +49,9 @@ pub(crate) enum Cell {
         at: Millis,
         /// Hits in the bucket.
         level: f64,
+        /// When it was last empty: what was reserved before has drained, and cannot be given back.
+        #[serde(default)]
+        since: Millis,
         /// Time in which the whole limit drains.
         length: Millis,
     },
@@ -61,7 +64,9 @@ impl Cell {
             Algorithm::FixedWindow | Algorithm::SlidingWindow => {
                 Self::Window { start: window.start, end: window.end, count: 0, earlier: 0 }
             }
-            Algorithm::TokenBucket => Self::Bucket { at: now, level: 0.0, length: window.length() },
+            Algorithm::TokenBucket => {
+                Self::Bucket { at: now, level: 0.0, since: now, length: window.length() }
+            }
         }
     }
 
@@ -83,12 +88,15 @@ impl Cell {
                 *end = window.end;
             }
             Self::Window { .. } => {}
-            Self::Bucket { at, level, length } => {
+            Self::Bucket { at, level, since, length } => {
                 *length = window.length();
                 if *at > most {
                     *at = now;
                 } else if now > *at {
                     let drained = real(now.abs_diff(*at)) * real(limit) / real(length.unsigned_abs());
+                    if drained >= *level {
+                        *since = now;
+                    }
                     *level = (*level - drained).max(0.0);
                     *at = now;
                 }
@@ -142,6 +150,15 @@ impl Cell {
         }
     }
 
+    /// Names the stretch of time in which what is reserved can be given back: a window, or, of a bucket, as long as it is not
+    /// empty in between.
+    pub(crate) fn stretch(&self) -> Millis {
+        match *self {
+            Self::Window { start, .. } => start,
+            Self::Bucket { since, .. } => since,
+        }
+    }
+
     /// When nothing would be lost by forgetting it. A bucket that was filled beyond its limit takes several lengths to
     /// drain.
     pub(crate) fn forgotten_at(&self, algorithm: Algorithm, limit: u64) -> Millis {
@@ -151,7 +168,7 @@ impl Cell {
                 window.end.saturating_add(window.length())
             }
             Self::Window { .. } => window.end,
-            Self::Bucket { at, level, length } => {
+            Self::Bucket { at, level, length, .. } => {
                 let lengths = whole(level).div_ceil(limit.max(1)).max(1);
                 at.saturating_add(length.saturating_mul(i64::try_from(lengths).unwrap_or(i64::MAX)))
             }

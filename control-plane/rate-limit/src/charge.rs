@@ -115,14 +115,14 @@ pub struct Reading {
     pub over: bool,
     /// Whether it changed nothing because it was made before.
     pub repeated: bool,
-    /// Whether it is a refund of something that was not reserved in this window.
+    /// Whether it is a refund of something that was not reserved in this window, or has drained out of the bucket.
     pub dropped: bool,
 }
 
 /// A charge that was made, remembered under its `once`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
-    /// Start of the window it was made in; 0 for a bucket.
+    /// Start of the window it was made in; of a bucket, when that had last been empty.
     pub(crate) start: Millis,
     /// Hits it added; of a refund, those it could not give back because they were not reserved, or not yet.
     pub(crate) hits: u64,
@@ -166,7 +166,7 @@ fn one(batch: &Batch, index: usize, ledger: &mut Ledger, refused: bool) -> Optio
     let before = cell.spent(charge.algorithm, batch.now);
     let window = cell.window();
     let mut reading = Reading { before, after: before, window, over: false, repeated: false, dropped: false };
-    let start = if charge.algorithm == Algorithm::TokenBucket { 0 } else { window.start };
+    let start = cell.stretch();
 
     // The same charge several times in one call is one charge too. Only the one that was made has a record.
     let same = |one: &Charge| one.once.is_some() && one.once == charge.once;

@@ -65,6 +65,15 @@ impl Level {
         }
     }
 
+    /// Whether there is a rule for these keys and some values.
+    pub(crate) fn has_rule_for<'k>(&self, mut keys: impl Iterator<Item = &'k str> + Clone) -> bool {
+        let Some(values) = keys.next().and_then(|key| self.0.get(key)) else { return false };
+        let wildcards = values.wildcards.iter().map(|(_, node)| node);
+        let mut nodes = values.exact.values().chain(wildcards).chain(values.any.as_deref());
+        let is_last = keys.clone().next().is_none();
+        nodes.any(|node| if is_last { node.rule.is_some() } else { node.below.has_rule_for(keys.clone()) })
+    }
+
     /// The most specific match: the value itself, then a wildcard, then the key alone. With the wildcard.
     fn find(&self, entry: &Entry) -> Option<(&Node, Option<&str>)> {
         let values = self.0.get(&entry.key)?;
@@ -100,4 +109,32 @@ pub(crate) fn find(config: &Config, domain: &str, entries: &[Entry]) -> Option<M
         Metric::Plain
     };
     Some(Matched { rule, shared, metric })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn which_keys_have_a_rule_for_some_value() {
+        let text = "domain: d\ndescriptors:\n\
+                    - {key: user, value: ann, rate_limit: {unit: hour, requests_per_unit: 5}}\n\
+                    - key: route\n  value: a*\n  descriptors:\n  \
+                      - {key: path, rate_limit: {unit: hour, requests_per_unit: 5}}\n";
+        let config = Config::parse(&[(PathBuf::from("limits.yaml"), text.to_owned())]).unwrap();
+        let level = &config.domain("d").unwrap().level;
+        for (keys, known) in [
+            (["user"].as_slice(), true),
+            (&["usr"], false),
+            (&["route"], false),
+            (&["route", "path"], true),
+            (&["route", "user"], false),
+            (&["user", "path"], false),
+            (&[], false),
+        ] {
+            assert_eq!(level.has_rule_for(keys.iter().copied()), known, "{keys:?}");
+        }
+    }
 }

@@ -30,6 +30,11 @@ struct OfRule {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfDomain {
+    domain: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfStore {
     store: &'static str,
 }
@@ -59,6 +64,7 @@ pub(crate) struct Metrics {
     loads: Family<OfResult, Counter>,
     invalid: Counter,
     unknown_domains: Counter,
+    unmatched: Family<OfDomain, Counter>,
     duration: Histogram,
     detailed: Mutex<HashSet<String>>,
 }
@@ -94,6 +100,8 @@ impl Metrics {
             "Calls for a domain no file configures",
             unknown_domains.clone(),
         );
+        let unmatched = Family::default();
+        registry.register("unmatched", "Descriptors that no rule of their domain is for", unmatched.clone());
         let duration = Histogram::new(BOUNDS);
         registry.register("call_duration_seconds", "Time to answer a call", duration.clone());
         Self {
@@ -112,6 +120,7 @@ impl Metrics {
             loads,
             invalid,
             unknown_domains,
+            unmatched,
             duration,
             detailed: Mutex::default(),
         }
@@ -168,6 +177,10 @@ impl Metrics {
 
     pub(crate) fn unknown_domain(&self) {
         self.unknown_domains.inc();
+    }
+
+    pub(crate) fn unmatched(&self, domain: &str) {
+        self.unmatched.get_or_create(&OfDomain { domain: domain.to_owned() }).inc();
     }
 
     pub(crate) fn loaded(&self, worked: bool) {

@@ -18,6 +18,8 @@ pub(crate) struct Plan {
     /// The headers the domain wants.
     pub(crate) headers: Option<HeaderNames>,
     pub(crate) batch: Batch,
+    /// The keys of the descriptors to be admitted that no rule of a configured domain is for.
+    pub(crate) unmatched: Vec<Vec<String>>,
 }
 
 /// What a descriptor means.
@@ -40,6 +42,11 @@ impl Plan {
         let matched: Vec<_> = call.descriptors.iter().map(|one| applies(config, &call.domain, one)).collect();
         let replaced: HashSet<&str> =
             matched.iter().flatten().flat_map(|one| &one.rule.replaces).map(String::as_str).collect();
+        let unmatched = call.descriptors.iter().zip(&matched).filter(|(descriptor, matched)| {
+            domain.is_some() && matched.is_none() && descriptor.kind == Kind::Admit
+        });
+        let unmatched =
+            unmatched.map(|(descriptor, _)| keys(descriptor).map(str::to_owned).collect()).collect();
         let mut items = Vec::with_capacity(matched.len());
         for (descriptor, matched) in call.descriptors.iter().zip(&matched) {
             let Some(matched) = matched
@@ -55,7 +62,13 @@ impl Plan {
             });
             items.push(Item { rule: Some(matched.rule.clone()), metric: matched.metric.clone(), charge });
         }
-        Self { domain: call.domain, items, headers: domain.and_then(|domain| domain.headers.clone()), batch }
+        Self {
+            domain: call.domain,
+            items,
+            headers: domain.and_then(|domain| domain.headers.clone()),
+            batch,
+            unmatched,
+        }
     }
 }
 
@@ -66,9 +79,8 @@ fn applies(config: &Config, domain: &str, descriptor: &Descriptor) -> Option<mat
     };
     // As in the stock service, limits that calls bring count only in domains that are configured, and are enforced.
     config.domain(domain)?;
-    let keys: Vec<&str> = descriptor.entries.iter().map(|entry| entry.key.as_str()).collect();
     let rule = Rule {
-        id: keys.join("."),
+        id: keys(descriptor).collect::<Vec<_>>().join("."),
         limit: Some(limit.clone()),
         shadow: false,
         quota: false,
@@ -78,6 +90,10 @@ fn applies(config: &Config, domain: &str, descriptor: &Descriptor) -> Option<mat
     };
     let shared = vec![None; descriptor.entries.len()];
     Some(matching::Matched { rule: Arc::new(rule), shared, metric: Metric::Plain })
+}
+
+fn keys(descriptor: &Descriptor) -> impl Iterator<Item = &str> {
+    descriptor.entries.iter().map(|entry| entry.key.as_str())
 }
 
 fn charge(

@@ -38,7 +38,8 @@ pub use guard::{
     TextCheck, ValueMatch, Webhook,
 };
 pub use limit::{
-    Descriptor, DescriptorEntry, Limit, LimitPolicy, LocalLimit, OnUnknownUsage, Reserve, RouteLimit, Unit,
+    Descriptor, DescriptorEntry, Limit, LimitPolicy, LocalLimit, OnUnknownUsage, Reserve, RouteLimit, Sends,
+    Unit,
 };
 pub use limit_override::LimitOverride;
 pub use llm::{ConditionalTarget, Llm};
@@ -102,6 +103,10 @@ pub const API_KEY_STATE: &str = "weir.api_key";
 /// Key of the filter state with the claims of the token a request came with: a JSON object, `jwt` in expressions. Envoy's
 /// own `set_filter_state` writes it behind `jwt_authn`, so it has no `wasm.` before it in either build.
 pub const JWT_STATE: &str = "weir.jwt";
+
+/// What the keys of the filter state begin with under which the `api-keys` filter publishes the values of
+/// [`ApiKeys::told`].
+pub const TOLD_STATE_PREFIX: &str = "weir.told.";
 
 /// Key of the filter state with what guards found, for access logs: a JSON list of objects with `guard`, `phase`,
 /// `action` and `matches`; never any text. Guards that found nothing are not in it.

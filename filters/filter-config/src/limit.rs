@@ -56,6 +56,45 @@ pub enum RouteLimit {
     /// A choice of lists of names: the first counts of which the first policy has no condition or one that is true. Here
     /// a condition that fails is not true, since the next choice may be meant for such requests.
     FirstOf(Vec<Vec<String>>),
+    /// No limits, but what the providers of the route make of the model a request names: what is reserved of money is the
+    /// highest price of all they may be sent. Absent where that is the model itself.
+    Sent {
+        /// One for each provider that differs from the others.
+        sends: Vec<Sends>,
+    },
+}
+
+/// Which model a provider is sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sends {
+    /// This one, whatever the client asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What names stand for, as [`Provider::model_aliases`](crate::Provider::model_aliases).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aliases: BTreeMap<String, String>,
+    /// It may be any: a policy of the provider chooses it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub any: bool,
+}
+
+impl Sends {
+    /// What a provider is sent that is configured so.
+    pub fn of(provider: &crate::Provider) -> Self {
+        let policy = &provider.policy;
+        let chosen = policy.overrides.get("model");
+        let any = policy.transformations.contains_key("model")
+            || policy.final_transformations.contains_key("model")
+            || policy.defaults.contains_key("model")
+            || chosen.is_some_and(|chosen| !chosen.is_string() || provider.model.is_some());
+        let chosen = chosen.and_then(Value::as_str).map(str::to_owned);
+        Self {
+            model: chosen.or_else(|| provider.model.clone()),
+            aliases: provider.model_aliases.clone(),
+            any,
+        }
+    }
 }
 
 /// A token bucket.

@@ -311,6 +311,7 @@ impl LlmExchange {
             include_usage: facts.include_usage,
             foreign_signature: facts.foreign_signature,
             model_in_path: called.model.is_some(),
+            background: size.background,
             publish_fields: self.plan.config.publish_fields,
         };
         let handoff = Handoff {
@@ -523,6 +524,8 @@ struct Size {
     input: Option<u64>,
     /// Most tokens of output it asks for, all answers together.
     output: Option<u64>,
+    /// They are generated behind the exchange.
+    background: bool,
 }
 
 /// Counts what a request asks for. What cannot be read is for the provider filter to refuse.
@@ -532,7 +535,17 @@ fn size(endpoint: Endpoint, model: &str, body: &[u8]) -> Size {
     Size {
         input: request.map(|request| tokens::of_request(model, &request)),
         output: asked.and_then(|asked| asked.tokens.map(|tokens| tokens.saturating_mul(asked.answers))),
+        background: endpoint == Endpoint::OpenaiResponses && is_background(body),
     }
+}
+
+/// Whether a request to OpenAI's responses is answered at once, and carried out later.
+fn is_background(body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Asked {
+        background: Option<bool>,
+    }
+    serde_json::from_slice(body).is_ok_and(|asked: Asked| asked.background == Some(true))
 }
 
 /// Reads the facts of a body.

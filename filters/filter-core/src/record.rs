@@ -105,6 +105,10 @@ pub struct Traits {
     /// The path named the model.
     #[serde(default, skip_serializing_if = "is_false")]
     pub model_in_path: bool,
+    /// The answer is generated behind the exchange (`background` of OpenAI's responses), which does not say what it uses;
+    /// only where limits need it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub background: bool,
 }
 
 impl Traits {

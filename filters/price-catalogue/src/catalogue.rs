@@ -68,6 +68,25 @@ impl Model {
         cost(&self.rates_for(usage.input_total()), usage)
     }
 
+    /// The most that so many tokens can cost, in pico-dollars (10⁻¹² USD), whatever is cached, reasoned, heard or seen.
+    /// What has no price costs nothing.
+    pub fn highest_pico_usd(&self, input: u64, output: u64) -> u128 {
+        let rates = self.rates_for(input);
+        let of = |prices: &[Option<Price>]| {
+            prices.iter().flatten().map(|price| u128::from(price.pico_usd_per_token())).max().unwrap_or(0)
+        };
+        let into = of(&[
+            rates.input,
+            rates.cache_read,
+            rates.cache_write,
+            rates.cache_write_1h,
+            rates.input_audio,
+            rates.input_image,
+        ]);
+        let out = of(&[rates.output, rates.reasoning, rates.output_audio, rates.output_image]);
+        into.saturating_mul(input.into()).saturating_add(out.saturating_mul(output.into()))
+    }
+
     fn is_priced(&self) -> bool {
         !self.rates.is_empty() || self.tiers.iter().any(|tier| !tier.rates.is_empty())
     }
@@ -187,11 +206,10 @@ impl Catalogue {
 }
 
 impl Catalogue {
-    /// The model at the provider who asks most for it, by what input and output cost together; `None` when nobody's price
-    /// is known. For whoever must know what a request may cost before it is known who serves it.
-    pub fn dearest(&self, model: &str) -> Option<&Model> {
-        let found = self.providers.keys().filter_map(|provider| self.lookup(provider, model).model());
-        found.max_by_key(|model| price_of_both(model))
+    /// The model at every provider that has a price for it. For whoever must know what a request may cost before it is
+    /// known who serves it: who is dearest depends on how much goes in and comes out.
+    pub fn everywhere(&self, model: &str) -> impl Iterator<Item = &Model> {
+        self.providers.keys().filter_map(|provider| self.lookup(provider, model).model())
     }
 
     /// The model with the highest price of input and output together, whoever serves it; `None` when nothing has a price.

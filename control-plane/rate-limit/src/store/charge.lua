@@ -7,8 +7,8 @@
 -- Answers with seven numbers for each charge: before, after, start, end, over, repeated, dropped.
 --
 -- The time is the caller's: windows follow calendars, which Redis does not know.
--- A counter is a hash: s, e, n, p for start and end of the window, hits in it and in the one before; for a bucket t, v, e
--- for when its level was right, the level, and the time until it is empty. a is the algorithm, m the limit, l the label.
+-- A counter is a hash: s, e, n, p for start and end of the window, hits in it and in the one before; for a bucket t, v, z, e
+-- for when its level was right, the level, when it was last empty, and the time until it is empty. a is the algorithm, m the limit, l the label.
 local now, all_or_nothing, remembered = tonumber(ARGV[1]), ARGV[2] == '1', tonumber(ARGV[3])
 local charges = {}
 local labels = 4
@@ -29,16 +29,18 @@ end
 
 local function fresh(charge)
   if charge.algorithm == 'b' then
-    return { t = now, v = 0, length = charge.stop - charge.start }
+    return { t = now, v = 0, z = now, length = charge.stop - charge.start }
   end
   return { s = charge.start, e = charge.stop, n = 0, p = 0 }
 end
 
 local function load(charge)
-  local have = redis.call('HMGET', KEYS[charge.cell], 's', 'e', 'n', 'p', 't', 'v')
+  local have = redis.call('HMGET', KEYS[charge.cell], 's', 'e', 'n', 'p', 't', 'v', 'z')
   if charge.algorithm == 'b' then
     if have[5] then
-      return { t = tonumber(have[5]), v = tonumber(have[6]), length = charge.stop - charge.start }
+      return {
+        t = tonumber(have[5]), v = tonumber(have[6]), z = tonumber(have[7]) or 0, length = charge.stop - charge.start,
+      }
     end
   elseif have[1] then
     return { s = tonumber(have[1]), e = tonumber(have[2]), n = tonumber(have[3]), p = tonumber(have[4]) }
@@ -55,7 +57,9 @@ local function advance(cell, charge)
     if cell.t > most then
       cell.t = now
     elseif now > cell.t then
-      cell.v = math.max(cell.v - (now - cell.t) * charge.limit / cell.length, 0)
+      local drained = (now - cell.t) * charge.limit / cell.length
+      if drained >= cell.v then cell.z = now end
+      cell.v = math.max(cell.v - drained, 0)
       cell.t = now
     end
   elseif cell.s > most then
@@ -106,7 +110,7 @@ local function one(charge, cells, records, refused)
     reading[5], reading[6] = known.over and 1 or 0, 1
     return reading
   end
-  local start = cell.s or 0
+  local start = cell.s or cell.z
   local hits, kept = charge.hits, true
   local counterpart = remembered_of(charge.counterpart)
   if charge.kind == 'a' then
@@ -148,7 +152,7 @@ local refused = false
 if all_or_nothing then
   local trial, records = {}, {}
   for place, cell in pairs(cells) do
-    trial[place] = { s = cell.s, e = cell.e, n = cell.n, p = cell.p, t = cell.t, v = cell.v, length = cell.length }
+    trial[place] = { s = cell.s, e = cell.e, n = cell.n, p = cell.p, t = cell.t, v = cell.v, z = cell.z, length = cell.length }
   end
   for _, charge in ipairs(charges) do
     local reading = one(charge, trial, records, false)
@@ -167,7 +171,7 @@ for _, charge in ipairs(charges) do
   local cell, key = cells[charge.cell], KEYS[charge.cell]
   local ttl
   if cell.t then
-    redis.call('HSET', key, 't', text(cell.t), 'v', text(cell.v), 'e', text(cell.t + cell.length))
+    redis.call('HSET', key, 't', text(cell.t), 'v', text(cell.v), 'z', text(cell.z), 'e', text(cell.t + cell.length))
     ttl = cell.length * math.max(math.ceil(cell.v / math.max(charge.limit, 1)), 1)
   else
     redis.call('HSET', key, 's', text(cell.s), 'e', text(cell.e), 'n', text(cell.n), 'p', text(cell.p))

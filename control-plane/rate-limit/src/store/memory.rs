@@ -1,7 +1,7 @@
 //! Counters in this process.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::{BoxFuture, ready};
@@ -27,6 +27,9 @@ const REQUESTS_PER_COUNTER: usize = 2;
 pub struct MemoryStore {
     shards: Vec<Mutex<Shard>>,
     limit: usize,
+    /// Remembered requests in all parts. Those of one counter are all in one part, and it may be the only one in use: so it
+    /// is their sum that is bounded.
+    remembered: AtomicUsize,
     /// Grows with every change.
     version: AtomicU64,
 }
@@ -61,7 +64,7 @@ impl MemoryStore {
     /// An empty store for about `limit` counters (at least one for each of its 64 parts).
     pub fn new(limit: usize) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { shards, limit, version: AtomicU64::new(0) }
+        Self { shards, limit, remembered: AtomicUsize::new(0), version: AtomicU64::new(0) }
     }
 
     /// A number that changes with every change of a counter.
@@ -81,7 +84,21 @@ impl MemoryStore {
 
     /// Drops what has expired at `now`. To be called now and then; it locks one part at a time.
     pub fn sweep(&self, now: Millis) {
-        self.shards.iter().for_each(|shard| lock(shard).sweep(now));
+        self.shards.iter().for_each(|shard| self.sweep_part(&mut lock(shard), now));
+    }
+
+    fn sweep_part(&self, shard: &mut Shard, now: Millis) {
+        self.remembered.fetch_sub(shard.sweep(now), Ordering::AcqRel);
+    }
+
+    /// Remembers a request; where there are too many, the oldest of its part goes.
+    fn remember(&self, shard: &mut Shard, key: Key, record: Record, now: Millis) {
+        let most = self.limit.saturating_mul(REQUESTS_PER_COUNTER).max(1);
+        if self.remembered.fetch_add(1, Ordering::AcqRel) >= most && shard.forget_oldest() {
+            self.remembered.fetch_sub(1, Ordering::AcqRel);
+        }
+        shard.requests.insert(key, record);
+        shard.order.push_back((now.saturating_add(REMEMBERED), key));
     }
 
     /// A copy of everything that is not over at `now`.
@@ -110,6 +127,7 @@ impl MemoryStore {
                 let mut shard = lock(shard);
                 shard.requests.insert(key, record);
                 shard.order.push_back((expires, key));
+                self.remembered.fetch_add(1, Ordering::AcqRel);
             }
         }
     }
@@ -158,12 +176,11 @@ impl MemoryStore {
             let (algorithm, limit, label) = (charge.algorithm, charge.limit, charge.label.clone());
             shard.counters.insert(charge.key, Entry { cell: *cell, algorithm, limit, label });
         }
-        let most = self.limit.saturating_mul(REQUESTS_PER_COUNTER).div_ceil(SHARDS);
         for ((charge, record), known) in batch.charges.iter().zip(&ledger.records).zip(known) {
             if let (None, Some(record), Some(once)) = (known, record, charge.once)
                 && let Some(shard) = shards.of(once)
             {
-                shard.remember(once, *record, batch.now, most);
+                self.remember(shard, once, *record, batch.now);
             }
         }
         self.version.fetch_add(1, Ordering::AcqRel);
@@ -176,7 +193,7 @@ impl MemoryStore {
         let Some(shard) = shards.of(key) else { return Ok(()) };
         // Looking through a part that is full takes a while, so not at every call.
         if shard.counters.len() >= most && now.saturating_sub(shard.swept) >= 1_000 {
-            shard.sweep(now);
+            self.sweep_part(shard, now);
         }
         if shard.counters.len() < most { Ok(()) } else { Err(Error::Full { limit: self.limit }) }
     }
@@ -204,26 +221,25 @@ impl Store for MemoryStore {
 }
 
 impl Shard {
-    fn sweep(&mut self, now: Millis) {
+    /// Drops what has expired. How many remembered requests that were.
+    fn sweep(&mut self, now: Millis) -> usize {
         self.swept = now;
         self.counters.retain(|_, entry| entry.expires() > now);
+        let mut forgotten = 0;
         while self.order.front().is_some_and(|(expires, _)| *expires <= now) {
             self.forget_oldest();
+            forgotten += 1;
         }
+        forgotten
     }
 
-    fn remember(&mut self, key: Key, record: Record, now: Millis, most: usize) {
-        while self.order.len() >= most.max(1) {
-            self.forget_oldest();
-        }
-        self.requests.insert(key, record);
-        self.order.push_back((now.saturating_add(REMEMBERED), key));
-    }
-
-    fn forget_oldest(&mut self) {
-        if let Some((_, key)) = self.order.pop_front() {
+    /// Whether there was one.
+    fn forget_oldest(&mut self) -> bool {
+        let oldest = self.order.pop_front();
+        if let Some((_, key)) = oldest {
             self.requests.remove(&key);
         }
+        oldest.is_some()
     }
 }
 
@@ -271,4 +287,64 @@ fn place(key: Key) -> usize {
 /// A panic while a part was locked left it as it was: everything is computed before the first insertion.
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::charge::{Charge, Kind};
+    use crate::window::Window;
+
+    fn carry_out(store: &MemoryStore, kind: Kind, request: u32) -> Reading {
+        let counter = Key::of(["busy"]);
+        let request = request.to_string();
+        let named = |kind: &str| Some(Key::beside(counter, [kind, request.as_str()]));
+        let (once, counterpart) = match kind {
+            Kind::Refund => (named("refund"), named("admit")),
+            Kind::Admit | Kind::Settle => (named("admit"), named("refund")),
+        };
+        let charge = Charge {
+            key: counter,
+            kind,
+            hits: 10,
+            limit: 1_000_000,
+            enforced: true,
+            algorithm: Algorithm::FixedWindow,
+            window: Window { start: 0, end: 60_000 },
+            once,
+            counterpart,
+            label: "busy".into(),
+        };
+        let batch = Batch { now: 0, all_or_nothing: true, domain: counter, charges: vec![charge] };
+        store.carry_out(&batch).now_or_never().unwrap().unwrap()[0]
+    }
+
+    /// One budget may have all requests there are: what its streams have reserved must be known when they end.
+    #[test]
+    fn requests_of_one_counter_are_remembered_as_long_as_those_of_many() {
+        let store = MemoryStore::new(1_000);
+        for request in 0..1_000 {
+            carry_out(&store, Kind::Admit, request);
+        }
+        for request in 0..1_000 {
+            let refund = carry_out(&store, Kind::Refund, request);
+            assert!(!refund.dropped, "{request}");
+        }
+        assert_eq!(carry_out(&store, Kind::Settle, 5_000).before, 0);
+    }
+
+    #[test]
+    fn no_more_requests_are_remembered_than_there_may_be() {
+        let store = MemoryStore::new(50);
+        for request in 0..1_000 {
+            carry_out(&store, Kind::Admit, request);
+        }
+        let held = |store: &MemoryStore| store.contents(0).requests.len();
+        assert_eq!((held(&store), store.remembered.load(Ordering::Acquire)), (100, 100));
+        assert!(carry_out(&store, Kind::Refund, 10).dropped && !carry_out(&store, Kind::Refund, 999).dropped);
+        store.sweep(REMEMBERED);
+        assert_eq!((held(&store), store.remembered.load(Ordering::Acquire)), (0, 0));
+    }
 }

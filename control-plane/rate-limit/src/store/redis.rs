@@ -181,7 +181,7 @@ fn counter(row: &[Option<String>], now: Millis) -> Option<Counter> {
     let limit = number(limit)?;
     let mut cell = if algorithm == Algorithm::TokenBucket {
         let (at, level) = (time(at)?, level.as_ref()?.parse().ok()?);
-        Cell::Bucket { at, level, length: time(end)?.saturating_sub(at) }
+        Cell::Bucket { at, level, since: at, length: time(end)?.saturating_sub(at) }
     } else {
         Cell::Window {
             start: time(start)?,

@@ -220,6 +220,24 @@ async fn a_reservation_of_last_month_is_not_refunded_this_month() {
     }
 }
 
+/// What has drained was there for others: giving it back would give it out twice.
+#[tokio::test]
+async fn a_reservation_that_has_drained_out_of_a_bucket_is_not_refunded() {
+    let bucket = BUDGET
+        .replace("unit: month", "unit: minute")
+        .replace("calendar: true, time_zone: Europe/Berlin", "algorithm: token_bucket");
+    assert!(bucket.contains("token_bucket") && bucket.contains("unit: minute"), "{bucket}");
+    for setup in Setup::both(&bucket) {
+        setup.clock.set(1_796_079_599_000);
+        assert_eq!(setup.one(hits(&["user=a", "weir.request=r1"], 900)).await, (true, 100));
+        setup.clock.advance(60_000);
+        assert_eq!(setup.one(hits(&["user=a", "weir.request=r2"], 900)).await, (true, 100));
+        assert_eq!(setup.one(refund(&["user=a", "weir.request=r1"], 800)).await, (true, 100));
+        setup.clock.advance(6_000);
+        assert_eq!(setup.one(refund(&["user=a", "weir.request=r2"], 700)).await, (true, 900));
+    }
+}
+
 #[tokio::test]
 async fn soft_limits_warn() {
     for setup in Setup::both(BUDGET) {
@@ -249,6 +267,19 @@ async fn calls_the_protocol_does_not_allow_are_refused() {
     assert_eq!(setup.metric("invalid_calls_total"), 3);
     let answer = setup.limiter.answer(call("other", vec![descriptor(&["user=a"])])).await.unwrap();
     assert_eq!((answer.overall_code(), setup.metric("unknown_domains_total")), (Code::Ok, 1));
+}
+
+#[tokio::test]
+async fn what_no_rule_is_for_is_counted() {
+    let setup = Setup::memory(BUDGET);
+    let unmatched = "unmatched_total{domain=\"d\"}";
+    for (entries, count) in [(["user=a"].as_slice(), 0), (&["usr=a"], 1), (&["user=a", "path=/"], 2)] {
+        assert!(setup.one(hits(entries, 1)).await.0);
+        assert_eq!(setup.metric(unmatched), count, "{entries:?}");
+    }
+    // What is settled was admitted before, and has been counted then.
+    setup.one(hits(&["usr=a", "weir.settle=true"], 1)).await;
+    assert_eq!(setup.metric(unmatched), 2);
 }
 
 #[tokio::test]

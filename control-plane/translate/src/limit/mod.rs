@@ -6,7 +6,7 @@
 mod callers;
 mod service;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use envoy_proto::envoy::config::route::v3::{Route, route};
@@ -15,13 +15,14 @@ use expressions::{Context, Expression};
 use filter_config::variables::{API_KEY, JWT, LLM_OF_REQUEST, LLM_OF_USAGE, REQUEST, Variable};
 use filter_config::{
     Descriptor, DescriptorEntry, LimitOverride, LimitPolicy, LocalLimit, OnUnknownUsage, Reserve, RouteLimit,
-    Unit,
+    Sends, Unit,
 };
 use resources::{
     ConditionalRateLimit, GlobalRateLimit, LocalRateLimit, ObjectKey, RateLimit, RateLimitDescriptor,
     RateLimitFailureMode, RateLimitReserve, RateLimitUnit, RateLimits, UnknownUsage,
 };
 
+use crate::destination::Destination;
 use crate::expression::{Unknown, unknown};
 use crate::findings::Findings;
 use crate::index::Index;
@@ -355,18 +356,33 @@ impl Limited {
         self.policies.values().any(|policy| policy.counts(Unit::Tokens) || policy.counts(Unit::MicroUsd))
     }
 
-    /// Tells the `limit` filter which policies are for requests of a route.
-    pub(crate) fn mark(&self, envoy_route: &mut Route) {
+    /// Tells the `limit` filter which policies are for requests of a route that leads to `destinations`.
+    pub(crate) fn mark(&self, envoy_route: &mut Route, destinations: &[Destination]) {
         if !matches!(envoy_route.action, Some(route::Action::Route(_))) {
             return;
         }
         let (namespace, _) = filter_config::ROUTE_METADATA;
-        let text = serde_json::Value::from(serde_json::json!(self.of_route).to_string());
+        let mut of_route = self.of_route.clone();
+        of_route.extend(self.sent(destinations));
+        let text = serde_json::Value::from(serde_json::json!(of_route).to_string());
         let fields = serde_json::Map::from_iter([(filter_config::ROUTE_LIMITS.to_owned(), text)]);
         let Ok(fields) = struct_from_json(&fields) else { return };
         let metadata = envoy_route.metadata.get_or_insert_default();
         let known = metadata.filter_metadata.entry(namespace.to_owned()).or_default();
         known.fields.extend(fields.fields);
+    }
+
+    /// What providers are sent, where a price depends on it.
+    fn sent(&self, destinations: &[Destination]) -> Option<RouteLimit> {
+        if !self.policies.values().any(|policy| policy.counts(Unit::MicroUsd)) {
+            return None;
+        }
+        let providers = destinations.iter().flat_map(|destination| destination.target.groups()).flatten();
+        let sends: BTreeSet<Sends> =
+            providers.filter_map(|provider| provider.filter.as_ref()).map(Sends::of).collect();
+        // Where all are sent what was asked for, there is nothing to tell.
+        let renamed = sends.iter().any(|sent| *sent != Sends::default());
+        renamed.then(|| RouteLimit::Sent { sends: sends.into_iter().collect() })
     }
 
     /// Name of the ratelimit filter that asks the service.

@@ -1,8 +1,6 @@
 //! A rule's filters.
 
-use envoy_proto::envoy::config::core::v3::{
-    HeaderValue, HeaderValueOption, header_value_option::HeaderAppendAction,
-};
+use envoy_proto::envoy::config::core::v3::HeaderValueOption;
 use envoy_proto::envoy::config::route::v3::{
     RedirectAction, Route, RouteAction, redirect_action, route, route_action,
 };
@@ -14,6 +12,7 @@ use resources::gateway_api::httproutes::{
 };
 
 use super::matches::{Matched, regex};
+use crate::envoy::{add_header, set_header};
 use crate::findings::Findings;
 use crate::names;
 
@@ -41,8 +40,8 @@ pub(super) fn read(
         match &filter.r#type {
             HttpRouteRulesFiltersType::RequestHeaderModifier => {
                 let Some(modifier) = &filter.request_header_modifier else { continue };
-                let set = modifier.set.iter().flatten().map(|header| set(&header.name, &header.value));
-                let add = modifier.add.iter().flatten().map(|header| add(&header.name, &header.value));
+                let set = modifier.set.iter().flatten().map(|header| set_header(&header.name, &header.value));
+                let add = modifier.add.iter().flatten().map(|header| add_header(&header.name, &header.value));
                 let mut changes = Changes { write: set.chain(add).collect(), remove: Vec::new() };
                 changes.remove.extend(modifier.remove.iter().flatten().cloned());
                 usable &= changes.check(key, &path, findings);
@@ -50,8 +49,8 @@ pub(super) fn read(
             }
             HttpRouteRulesFiltersType::ResponseHeaderModifier => {
                 let Some(modifier) = &filter.response_header_modifier else { continue };
-                let set = modifier.set.iter().flatten().map(|header| set(&header.name, &header.value));
-                let add = modifier.add.iter().flatten().map(|header| add(&header.name, &header.value));
+                let set = modifier.set.iter().flatten().map(|header| set_header(&header.name, &header.value));
+                let add = modifier.add.iter().flatten().map(|header| add_header(&header.name, &header.value));
                 let mut changes = Changes { write: set.chain(add).collect(), remove: Vec::new() };
                 changes.remove.extend(modifier.remove.iter().flatten().cloned());
                 usable &= changes.check(key, &path, findings);
@@ -241,25 +240,4 @@ pub(super) fn escape(path: &str) -> String {
         escaped.push(c);
         escaped
     })
-}
-
-pub(super) fn set(name: &str, value: &str) -> HeaderValueOption {
-    header(name, value, HeaderAppendAction::OverwriteIfExistsOrAdd)
-}
-
-fn add(name: &str, value: &str) -> HeaderValueOption {
-    header(name, value, HeaderAppendAction::AppendIfExistsOrAdd)
-}
-
-fn header(name: &str, value: &str, action: HeaderAppendAction) -> HeaderValueOption {
-    HeaderValueOption {
-        // A `%` begins a command for Envoy; values of the Gateway API are literal.
-        header: Some(HeaderValue {
-            key: name.to_owned(),
-            value: value.replace('%', "%%"),
-            raw_value: Vec::new(),
-        }),
-        append_action: action.into(),
-        ..HeaderValueOption::default()
-    }
 }

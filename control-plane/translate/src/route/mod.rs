@@ -145,7 +145,7 @@ impl Entry {
         if !matches!(self.route.action, Some(envoy::route::Action::Route(_))) {
             return self;
         }
-        limited.mark(&mut self.route);
+        limited.mark(&mut self.route, &self.destinations);
         for service in &limited.services {
             ask(context.settings, service, &mut self.route);
         }

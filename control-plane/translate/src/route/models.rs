@@ -16,6 +16,7 @@ use super::matches::{Matched, Precedence, method, regex};
 use super::{Choice, Context, Entry, NOT_FOR_PROVIDERS, action, rerank};
 use crate::authentication::Authenticated;
 use crate::destination::Destination;
+use crate::envoy::set_header;
 use crate::findings::Findings;
 use crate::model::{Leads, Model, Pattern, models_of_rule};
 use crate::output::ServedRoute;
@@ -339,7 +340,7 @@ fn list_entry(
             name: name.to_owned(),
             r#match: Some(matched.route_match.clone()),
             action: Some(route::Action::DirectResponse(action)),
-            response_headers_to_add: vec![filters::set("content-type", "application/json")],
+            response_headers_to_add: vec![set_header("content-type", "application/json")],
             ..Route::default()
         },
         served: ServedRoute {

@@ -1,9 +1,10 @@
 //! What a request may use at most, and what it has used.
 
-use filter_config::{OnUnknownUsage, Reserve, Unit};
+use filter_config::{Endpoint, OnUnknownUsage, Reserve, Sends, Unit};
 use llm_dialects::hub::Usage;
 use price_catalogue::{Catalogue, Model};
 
+use crate::provider::Aliases;
 use crate::record::{Outcome, Record, RecordedUsage};
 
 /// What is known of a request before it is sent.
@@ -28,12 +29,12 @@ impl Expected {
     }
 
     /// What is reserved of `unit`.
-    pub(super) fn reservation(self, unit: Unit, reserve: &Reserve, model: Option<&Model>) -> u64 {
+    pub(super) fn reservation(self, unit: Unit, reserve: &Reserve, models: &[&Model]) -> u64 {
         match unit {
             Unit::Requests => 1,
             _ if !reserve.enabled => 0,
             Unit::Tokens => self.input.saturating_add(self.output_cap(reserve)),
-            Unit::MicroUsd => model.map_or(0, |model| self.highest_price(reserve, model)),
+            Unit::MicroUsd => self.highest_price(reserve, models),
         }
     }
 
@@ -46,11 +47,11 @@ impl Expected {
         self,
         unit: Unit,
         reserve: &Reserve,
-        model: Option<&Model>,
+        models: &[&Model],
         there: u64,
         capacity: u64,
     ) -> Result<Fit, u64> {
-        let most = self.reservation(unit, reserve, model);
+        let most = self.reservation(unit, reserve, models);
         let output = self.output_cap(reserve);
         // Looking takes nothing, but there must be something to be taken.
         if most.max(1) <= there {
@@ -59,7 +60,7 @@ impl Expected {
         if unit == Unit::Requests || !reserve.enabled || self.output.is_some() || output == 0 {
             return Err(most.max(1));
         }
-        let of = |output| Self { output: Some(output), ..self }.reservation(unit, reserve, model);
+        let of = |output| Self { output: Some(output), ..self }.reservation(unit, reserve, models);
         // Shorter answers are of no use, unless the bucket never holds more.
         let useful = of((output / USEFUL_PART).max(1)).min(capacity).max(of(1));
         if useful > there {
@@ -73,16 +74,12 @@ impl Expected {
         Ok(Fit { amount: of(fits), output: fits })
     }
 
-    /// What it can cost at most, in millionths of a dollar: who caches, reasons or does not is known later.
-    fn highest_price(self, reserve: &Reserve, model: &Model) -> u64 {
+    /// What it can cost at most at any of these prices, in millionths of a dollar: who answers, caches, reasons or does
+    /// not is known later.
+    fn highest_price(self, reserve: &Reserve, models: &[&Model]) -> u64 {
         let (input, output) = (self.input, self.output_cap(reserve));
-        let plain = Usage { input_uncached: input, output, ..Usage::default() };
-        let reasoned = Usage { reasoning: output, ..plain };
-        let cached = |usage: Usage| Usage { input_uncached: 0, cache_write: input, ..usage };
-        let for_an_hour = |usage: Usage| Usage { cache_write_1h: input, ..cached(usage) };
-        let ways =
-            [plain, reasoned, cached(plain), cached(reasoned), for_an_hour(plain), for_an_hour(reasoned)];
-        ways.iter().map(|usage| micro_usd(model, usage)).max().unwrap_or(0)
+        let highest = models.iter().map(|model| model.highest_pico_usd(input, output)).max().unwrap_or(0);
+        u64::try_from(highest.div_ceil(1_000_000)).unwrap_or(u64::MAX)
     }
 }
 
@@ -97,6 +94,17 @@ pub(super) struct Fit {
 /// Most tokens, or millionths of a dollar, that one request counts: Envoy 1.40 leaves out descriptors with more, and a
 /// usage nobody can have must not empty a bucket for years.
 pub(super) const MOST_COUNTED: u64 = 1_000_000_000;
+
+/// Whether requests to an endpoint use nothing: lists of models, and counts of tokens, which no provider charges for.
+pub(super) fn is_free(endpoint: Endpoint) -> bool {
+    matches!(
+        endpoint,
+        Endpoint::OpenaiModels
+            | Endpoint::AnthropicCountTokens
+            | Endpoint::GeminiCountTokens
+            | Endpoint::BedrockCountTokens
+    )
+}
 
 /// An answer that has less than this part of the tokens it could have is not begun.
 const USEFUL_PART: u64 = 16;
@@ -117,6 +125,10 @@ impl Used {
     pub(super) fn of(record: Option<&Record<'_>>, sent: bool) -> Self {
         // Nobody has taken it for a request to a model.
         let Some(record) = record else { return Self::Nothing };
+        let client = record.client.as_deref().and_then(Endpoint::from_name);
+        if client.is_some_and(is_free) {
+            return Self::Nothing;
+        }
         if let Some(usage) = record.usage {
             return Self::Known(usage_of(usage));
         }
@@ -162,18 +174,40 @@ fn micro_usd(model: &Model, usage: &Usage) -> u64 {
     model.cost(usage).total().nano_usd().div_ceil(1000)
 }
 
-/// The price that is reserved for a model before it is known who serves it: the highest anybody asks. A name in no
-/// catalogue may be another name of any model.
-pub(super) fn highest_price<'c>(prices: Option<&'c Catalogue>, model: &str) -> Option<&'c Model> {
-    let prices = prices?;
-    prices.dearest(model).or_else(|| prices.dearest_of_all())
+/// The prices of which the highest is reserved before it is known who serves a request for the model `asked`: all that
+/// anybody asks for what the providers of its route may be sent. A name in no catalogue may stand for any model.
+pub(super) fn possible_prices<'c>(
+    prices: Option<&'c Catalogue>,
+    asked: &str,
+    sends: &[Sends],
+) -> Vec<&'c Model> {
+    let Some(prices) = prices else { return Vec::new() };
+    let mut possible = Vec::new();
+    let mut add = |name: Option<&str>| {
+        let before = possible.len();
+        possible.extend(name.into_iter().flat_map(|name| prices.everywhere(name)));
+        if possible.len() == before {
+            possible.extend(prices.dearest_of_all());
+        }
+    };
+    if sends.is_empty() {
+        add(Some(asked));
+    }
+    for sent in sends {
+        let model = sent.model.as_deref().unwrap_or(asked);
+        let aliases = Aliases::new(&sent.aliases);
+        add(Some(aliases.resolve(model).unwrap_or(model)).filter(|_| !sent.any));
+    }
+    possible
 }
 
 /// The price of what has answered a request.
 pub(super) fn price<'c>(prices: Option<&'c Catalogue>, record: &Record<'_>) -> Option<&'c Model> {
     let (prices, provider) = (prices?, record.provider.as_deref()?);
-    // Providers answer with the full name of what an alias stands for; not all of them say.
-    let names = [&record.answered_model, &record.sent_model, &record.model];
+    // Providers answer with the full name of what they were sent; not all of them say. What the client called it is a name
+    // for something else where another was sent.
+    let sent = record.sent_model.as_ref().or(record.model.as_ref());
+    let names = [record.answered_model.as_ref(), sent];
     names.into_iter().flatten().find_map(|name| prices.lookup(provider, name).model())
 }
 

@@ -22,6 +22,8 @@ struct Level {
     scaled: i128,
     /// When this was so, in milliseconds since 1970.
     at_ms: u64,
+    /// When it was last full.
+    full_ms: u64,
 }
 
 /// What a bucket answers.
@@ -36,6 +38,15 @@ pub(super) struct Standing {
     pub(super) wait_ms: Option<u64>,
     /// How long until it is full, in milliseconds.
     pub(super) full_ms: u64,
+    /// When this is so, in milliseconds since 1970: the latest time that any worker has shown.
+    pub(super) at_ms: u64,
+}
+
+impl Standing {
+    /// How long until what was asked for is there, in milliseconds.
+    pub(super) fn wait(self) -> u64 {
+        self.wait_ms.unwrap_or(u64::MAX)
+    }
 }
 
 impl Shape {
@@ -46,15 +57,19 @@ impl Shape {
     /// What is in the bucket now. One nobody has used yet is full.
     fn level(self, stored: Option<&[u8]>, now_ms: u64) -> Level {
         let full = self.scale(self.capacity);
-        let Some(stored) = stored.and_then(Level::read) else { return Level { scaled: full, at_ms: now_ms } };
+        let Some(stored) = stored.and_then(Level::read) else {
+            return Level { scaled: full, at_ms: now_ms, full_ms: now_ms };
+        };
         // Clocks of workers differ by moments: time never runs backwards here. But a clock that was wrong and is put right
         // must not keep the bucket from filling until the time comes that it showed.
         let was_wrong = stored.at_ms > now_ms.saturating_add(CLOCKS_DIFFER_MS);
         let at_ms = if was_wrong { now_ms } else { stored.at_ms };
         let elapsed = now_ms.saturating_sub(at_ms);
         let inflow = i128::from(elapsed).saturating_mul(i128::from(self.amount));
-        let scaled = stored.scaled.saturating_add(inflow).min(full);
-        Level { scaled, at_ms: at_ms.max(now_ms) }
+        let scaled = stored.scaled.saturating_add(inflow);
+        let at_ms = at_ms.max(now_ms);
+        let full_ms = if scaled >= full { at_ms } else { stored.full_ms.min(at_ms) };
+        Level { scaled: scaled.min(full), at_ms, full_ms }
     }
 
     /// Takes as much as `choose` says of what is there, or nothing when it says how much would be needed. Gives the bucket
@@ -83,9 +98,11 @@ impl Shape {
         u64::try_from(whole).unwrap_or(u64::MAX)
     }
 
-    /// Takes `more` (or, below zero, gives back), whether it is there or not.
-    pub(super) fn settle(self, stored: Option<&[u8]>, now_ms: u64, more: i128) -> Vec<u8> {
+    /// Takes `more` of what was taken at `taken_ms` (or, below zero, gives back), whether it is there or not. What has flowed
+    /// in since is not given back: when the bucket was full in between, all of it was there again.
+    pub(super) fn settle(self, stored: Option<&[u8]>, now_ms: u64, taken_ms: u64, more: i128) -> Vec<u8> {
         let mut level = self.level(stored, now_ms);
+        let more = if level.full_ms > taken_ms { more.max(0) } else { more };
         let change = more.saturating_mul(i128::from(self.per_ms));
         level.scaled = level.scaled.saturating_sub(change).min(self.scale(self.capacity));
         level.write()
@@ -106,22 +123,26 @@ impl Shape {
                 }
             },
             full_ms: time(self.scale(self.capacity).saturating_sub(level.scaled)),
+            at_ms: level.at_ms,
         }
     }
 }
 
 impl Level {
     fn read(bytes: &[u8]) -> Option<Self> {
-        let (scaled, at_ms) = bytes.split_at_checked(16)?;
+        let (scaled, times) = bytes.split_at_checked(16)?;
+        let (at_ms, full_ms) = times.split_at_checked(8)?;
         Some(Self {
             scaled: i128::from_le_bytes(scaled.try_into().ok()?),
             at_ms: u64::from_le_bytes(at_ms.try_into().ok()?),
+            full_ms: u64::from_le_bytes(full_ms.try_into().ok()?),
         })
     }
 
     fn write(self) -> Vec<u8> {
         let mut bytes = self.scaled.to_le_bytes().to_vec();
         bytes.extend(self.at_ms.to_le_bytes());
+        bytes.extend(self.full_ms.to_le_bytes());
         bytes
     }
 }
@@ -147,18 +168,20 @@ mod tests {
         }
 
         fn settle(&mut self, now_ms: u64, more: i128) {
-            self.1 = Some(self.0.settle(self.1.as_deref(), now_ms, more));
+            self.settle_of(now_ms, now_ms, more);
+        }
+
+        fn settle_of(&mut self, now_ms: u64, taken_ms: u64, more: i128) {
+            self.1 = Some(self.0.settle(self.1.as_deref(), now_ms, taken_ms, more));
         }
     }
 
     #[test]
     fn what_is_there_is_given_and_the_rest_flows_in() {
         let mut run = Run(TEN_A_SECOND, None);
-        assert_eq!(run.take(0, 15), Standing { taken: true, remaining: 0, wait_ms: Some(0), full_ms: 1500 });
-        assert_eq!(
-            run.take(0, 1),
-            Standing { taken: false, remaining: 0, wait_ms: Some(100), full_ms: 1500 }
-        );
+        let taken = Standing { taken: true, remaining: 0, wait_ms: Some(0), full_ms: 1500, at_ms: 0 };
+        assert_eq!(run.take(0, 15), taken);
+        assert_eq!(run.take(0, 1), Standing { taken: false, wait_ms: Some(100), ..taken });
         assert!(!run.take(99, 1).taken);
         assert!(run.take(100, 1).taken);
         assert_eq!(run.take(10_000, 1).remaining, 14);
@@ -187,6 +210,31 @@ mod tests {
         assert!(run.take(0, 1).taken);
         run.settle(0, -1000);
         assert_eq!(run.take(0, 0).remaining, 15);
+    }
+
+    /// What has flowed in meanwhile was there for others: giving it back would give it out twice.
+    #[test]
+    fn what_has_flowed_in_again_does_not_come_back() {
+        let mut run = Run(TEN_A_SECOND, None);
+        let taken = run.take(0, 15).at_ms;
+        // Not all of it is there again: it comes back.
+        assert!(run.take(1000, 10).taken);
+        run.settle_of(1000, taken, -15);
+        assert_eq!(run.take(1000, 0).remaining, 15);
+        // All of it is.
+        let taken = run.take(1000, 15).at_ms;
+        assert!(run.take(2500, 15).taken);
+        run.settle_of(2500, taken, -10);
+        assert!(!run.take(2500, 1).taken);
+        // What was used beyond it is charged all the same.
+        run.settle_of(2500, taken, 5);
+        assert_eq!(run.take(2500, 1).wait_ms, Some(600));
+        // A worker whose clock is behind takes it at the time of the others.
+        let mut run = Run(TEN_A_SECOND, None);
+        run.take(1000, 0);
+        let taken = run.take(998, 15).at_ms;
+        run.settle_of(999, taken, -10);
+        assert_eq!(run.take(999, 0).remaining, 10);
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod told;
 
 use std::sync::Arc;
 
-use filter_config::{Endpoint, OnUnknownUsage, RouteLimit, Unit};
+use filter_config::{OnUnknownUsage, Reserve, RouteLimit, Sends, Unit};
 use llm_dialects::hub::Usage;
 use price_catalogue::Model;
 use serde_json::{Value, json};
@@ -29,14 +29,6 @@ use crate::phases::Phases;
 use crate::record::{self, RECORD_STATE, Record};
 use crate::request_view::AskedModel;
 use crate::{Attribute, BodyMode, HeaderMap, HeadersFlow, Host, endpoints};
-
-/// Endpoints whose answers have no usage.
-const NOT_COUNTED: [Endpoint; 4] = [
-    Endpoint::OpenaiModels,
-    Endpoint::AnthropicCountTokens,
-    Endpoint::GeminiCountTokens,
-    Endpoint::BedrockCountTokens,
-];
 
 /// One request in the filter.
 #[derive(Debug)]
@@ -57,6 +49,8 @@ struct Taken {
     shape: Shape,
     unit: Unit,
     amount: u64,
+    /// When, in milliseconds since 1970.
+    at_ms: u64,
     on_unknown: OnUnknownUsage,
 }
 
@@ -82,55 +76,25 @@ impl Phases for LimitExchange {
             stream: handoff.stream,
         });
         let plan = Arc::clone(&self.plan);
-        let policies = plan.select(names, host, asking);
+        let policies = plan.select(names.as_deref(), host, asking);
         if policies.is_empty() {
             return HeadersFlow::Continue(BodyMode::Skip);
         }
         let expected = handoff.as_ref().map_or(Expected::default(), expected);
-        let model = amounts::highest_price(plan.prices.as_ref(), asking.model);
+        let models = amounts::possible_prices(plan.prices.as_ref(), asking.model, sends(names.as_deref()));
         let now_ms = host.now_ms();
-        let mut cap = None;
-        for policy in &policies {
-            for bucket in &policy.local {
-                let (fit, standing) = take(host, bucket, now_ms, &mut |there| {
-                    expected.fit(bucket.unit, &policy.reserve, model, there, bucket.shape.capacity)
-                });
-                let limit = bucket.shape.capacity;
-                if !bucket.shadow
-                    && self.shown.is_none_or(|shown| standing.remaining < shown.standing.remaining)
-                {
-                    self.shown = Some(Shown { limit, standing });
-                }
-                if let Some(fit) = fit {
-                    if bucket.unit != Unit::Requests && !bucket.shadow && policy.reserve.enabled {
-                        cap = Some(cap.unwrap_or(fit.output).min(fit.output));
-                    }
-                    self.taken.push(Taken {
-                        key: bucket.key.clone(),
-                        shape: bucket.shape,
-                        unit: bucket.unit,
-                        amount: fit.amount,
-                        on_unknown: policy.reserve.on_unknown_usage,
-                    });
-                    continue;
-                }
-                let action = if bucket.shadow { "shadow_limited" } else { "limited" };
-                host.observe(Metric::LimitDecisions, &Labels::new([unit_name(bucket.unit), action]), 1);
-                if bucket.shadow {
-                    // It takes nothing it would have refused: so the limit is seen as it would be.
-                    continue;
-                }
-                self.shown = Some(Shown { limit, standing });
+        let taken = self.take_local(host, &policies, now_ms, &mut |bucket, reserve, there| {
+            expected.fit(bucket.unit, reserve, &models, there, bucket.shape.capacity)
+        });
+        let cap = match taken {
+            Ok(cap) => cap,
+            Err((unit, shown)) => {
+                self.shown = Some(shown);
                 self.give_back(host, now_ms);
-                return HeadersFlow::Reply(refuse(
-                    host,
-                    handoff.as_ref(),
-                    bucket.unit,
-                    Shown { limit, standing },
-                ));
+                return HeadersFlow::Reply(refuse(host, handoff.as_ref(), unit, shown));
             }
-        }
-        self.ask_service(host, &policies, expected, model, asking);
+        };
+        self.ask_service(host, &policies, expected, &models, asking);
         cap_output(host, &policies, expected, cap);
         HeadersFlow::Continue(BodyMode::Skip)
     }
@@ -159,11 +123,11 @@ impl Phases for LimitExchange {
         let used = Used::of(record.as_ref(), sent);
         let plan = Arc::clone(&self.plan);
         let answered = record.as_ref().and_then(|record| amounts::price(plan.prices.as_ref(), record));
-        self.count_unknown(host, used, record.as_ref(), answered.is_some());
+        self.count_unknown(host, used, answered.is_some());
         let now_ms = host.now_ms();
         for taken in self.taken.drain(..).filter(|taken| taken.unit != Unit::Requests) {
             let charge = used.charge(taken.unit, taken.amount, taken.on_unknown, answered);
-            settle(host, &taken.key, taken.shape, now_ms, i128::from(charge) - i128::from(taken.amount));
+            settle(host, &taken, now_ms, i128::from(charge) - i128::from(taken.amount));
         }
         // What was refused was not taken; and requests are charged when they come.
         let refused = self.refused_by_service;
@@ -192,8 +156,66 @@ impl LimitExchange {
         Self { plan, taken: Vec::new(), asked: Vec::new(), shown: None, refused_by_service: false }
     }
 
+    /// Takes what `fit` says of all buckets. The fewest tokens of output that any of them has, where one counts tokens.
+    ///
+    /// # Errors
+    /// Of the buckets that have not enough, the one to wait for longest: who waits for that passes all of them.
+    fn take_local(
+        &mut self,
+        host: &mut dyn Host,
+        policies: &[&Policy],
+        now_ms: u64,
+        fit: &mut dyn FnMut(&Bucket, &Reserve, u64) -> Result<Fit, u64>,
+    ) -> Result<Option<u64>, (Unit, Shown)> {
+        let mut cap = None;
+        let mut refused: Option<(Unit, Shown)> = None;
+        let all =
+            policies.iter().flat_map(|policy| policy.local.iter().map(|bucket| (bucket, &policy.reserve)));
+        for (bucket, reserve) in all {
+            // Once one has refused, the others are only looked at.
+            let takes = refused.is_none();
+            if !takes && bucket.shadow {
+                continue;
+            }
+            let (fits, standing) =
+                take(host, bucket, now_ms, takes, &mut |there| fit(bucket, reserve, there));
+            let shown = Shown { limit: bucket.shape.capacity, standing };
+            if let Some((_, longest)) = refused {
+                if fits.is_none() && standing.wait() > longest.standing.wait() {
+                    refused = Some((bucket.unit, shown));
+                }
+                continue;
+            }
+            if !bucket.shadow && self.shown.is_none_or(|least| standing.remaining < least.standing.remaining)
+            {
+                self.shown = Some(shown);
+            }
+            if let Some(fits) = fits {
+                if bucket.unit != Unit::Requests && !bucket.shadow && reserve.enabled {
+                    cap = Some(cap.unwrap_or(fits.output).min(fits.output));
+                }
+                self.taken.push(Taken {
+                    key: bucket.key.clone(),
+                    shape: bucket.shape,
+                    unit: bucket.unit,
+                    amount: fits.amount,
+                    at_ms: standing.at_ms,
+                    on_unknown: reserve.on_unknown_usage,
+                });
+                continue;
+            }
+            let action = if bucket.shadow { "shadow_limited" } else { "limited" };
+            host.observe(Metric::LimitDecisions, &Labels::new([unit_name(bucket.unit), action]), 1);
+            // A shadow limit takes nothing it would have refused: so it is seen as it would be.
+            if !bucket.shadow {
+                refused = Some((bucket.unit, shown));
+            }
+        }
+        refused.map_or(Ok(cap), Err)
+    }
+
     /// Counts what is charged without being known.
-    fn count_unknown(&self, host: &mut dyn Host, used: Used, record: Option<&Record<'_>>, priced: bool) {
+    fn count_unknown(&self, host: &mut dyn Host, used: Used, priced: bool) {
         let units = self.taken.iter().map(|taken| taken.unit);
         let units = units.chain(self.asked.iter().map(|asked| asked.descriptor.unit));
         let (mut tokens, mut money) = (false, false);
@@ -201,10 +223,7 @@ impl LimitExchange {
             tokens |= unit != Unit::Requests;
             money |= unit == Unit::MicroUsd;
         }
-        // Some answers have no usage anybody could say.
-        let client = record.and_then(|record| Endpoint::from_name(record.client.as_deref()?));
-        let countable = client.is_none_or(|client| !NOT_COUNTED.contains(&client));
-        if tokens && countable && used == Used::Unknown {
+        if tokens && used == Used::Unknown {
             host.observe(Metric::LimitDecisions, &Labels::new(["tokens", "unknown_usage"]), 1);
         }
         if money && !priced && matches!(used, Used::Known(_)) {
@@ -215,7 +234,7 @@ impl LimitExchange {
     /// Gives back all that was taken.
     fn give_back(&mut self, host: &mut dyn Host, now_ms: u64) {
         for taken in self.taken.drain(..) {
-            settle(host, &taken.key, taken.shape, now_ms, -i128::from(taken.amount));
+            settle(host, &taken, now_ms, -i128::from(taken.amount));
         }
     }
 
@@ -225,7 +244,7 @@ impl LimitExchange {
         host: &mut dyn Host,
         policies: &[&Policy],
         expected: Expected,
-        model: Option<&Model>,
+        models: &[&Model],
         asking: AskedModel<'_>,
     ) {
         let mut overrides = Overrides::default();
@@ -247,7 +266,7 @@ impl LimitExchange {
                 }
                 let amount = match descriptor.unit {
                     Unit::Requests => descriptor.requests(host, asking),
-                    unit => expected.reservation(unit, &policy.reserve, model),
+                    unit => expected.reservation(unit, &policy.reserve, models),
                 };
                 let amount = amount.min(MOST_COUNTED);
                 host.publish(&format!("{}.hits", descriptor.state), amount.to_string().as_bytes());
@@ -264,6 +283,9 @@ impl LimitExchange {
 
 /// What a hand-off says of a request's size.
 fn expected(handoff: &Handoff) -> Expected {
+    if amounts::is_free(handoff.client) {
+        return Expected::default();
+    }
     Expected {
         // Most texts have more than three bytes for a token; what is no text is no better guessed otherwise.
         input: handoff.traits.input_tokens.unwrap_or(handoff.body_bytes.div_ceil(3)),
@@ -272,11 +294,21 @@ fn expected(handoff: &Handoff) -> Expected {
     }
 }
 
-/// Takes as much out of a bucket of this Envoy as fits what is there.
+/// What the providers of a route are sent, where that is not what was asked for.
+fn sends(of_route: Option<&[RouteLimit]>) -> &[Sends] {
+    let sent = of_route.unwrap_or_default().iter().find_map(|limit| match limit {
+        RouteLimit::Sent { sends } => Some(sends.as_slice()),
+        RouteLimit::Of(_) | RouteLimit::FirstOf(_) => None,
+    });
+    sent.unwrap_or_default()
+}
+
+/// Takes as much out of a bucket of this Envoy as fits what is there, or, unless it `takes`, says what would fit.
 fn take(
     host: &mut dyn Host,
     bucket: &Bucket,
     now_ms: u64,
+    takes: bool,
     fit: &mut dyn FnMut(u64) -> Result<Fit, u64>,
 ) -> (Option<Fit>, Standing) {
     let (mut taken, mut standing) = (None, Standing::default());
@@ -287,15 +319,17 @@ fn take(
             fits.map(|fit| fit.amount)
         });
         standing = now;
-        now.taken.then_some(new)
+        (takes && now.taken).then_some(new)
     });
     (taken.filter(|_| standing.taken), standing)
 }
 
-/// Takes `more` out of a bucket, or gives it back, whatever is there.
-fn settle(host: &mut dyn Host, key: &str, shape: Shape, now_ms: u64, more: i128) {
+/// Takes `more` out of a bucket than was taken before, or gives it back, whatever is there.
+fn settle(host: &mut dyn Host, taken: &Taken, now_ms: u64, more: i128) {
     if more != 0 {
-        host.update_shared(key, &mut |stored| Some(shape.settle(stored, now_ms, more)));
+        host.update_shared(&taken.key, &mut |stored| {
+            Some(taken.shape.settle(stored, now_ms, taken.at_ms, more))
+        });
     }
 }
 

@@ -119,7 +119,7 @@ impl LimitPlan {
     /// The policies of a route (those of the configuration where it names none) that hold for a request.
     pub(super) fn select(
         &self,
-        of_route: Option<Vec<RouteLimit>>,
+        of_route: Option<&[RouteLimit]>,
         host: &dyn Host,
         asking: AskedModel<'_>,
     ) -> Vec<&Policy> {
@@ -130,10 +130,11 @@ impl LimitPlan {
         };
         let Some(of_route) = of_route else { return self.defaults.iter().filter_map(named).collect() };
         let mut selected = Vec::new();
-        for limit in &of_route {
+        for limit in of_route {
             match limit {
                 RouteLimit::Of(name) => selected.extend(named(name)),
                 RouteLimit::FirstOf(choices) => selected.extend(self.first_of(choices, host, &view)),
+                RouteLimit::Sent { .. } => {}
             }
         }
         selected

@@ -26,7 +26,7 @@ use crate::phases::Phases;
 use crate::record::{Outcome, RECORD_STATE, Record, RecordedUsage};
 use crate::{BodyFlow, HeadersFlow, Host, LocalReply, Overflow};
 use llm_dialects::inspect::AnswerFacts;
-use model::Aliases;
+pub(crate) use model::Aliases;
 use operation::Operation;
 use request_policy::RequestPolicy;
 pub(crate) use response::{is_json, stream_framing};

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 /// Client's model → provider's model, with exact names and patterns of one `*`.
 #[derive(Debug)]
-pub(super) struct Aliases {
+pub(crate) struct Aliases {
     exact: BTreeMap<String, String>,
     /// Prefix, suffix, model; longest pattern first.
     patterns: Vec<(String, String, String)>,
 }
 
 impl Aliases {
-    pub(super) fn new(aliases: &BTreeMap<String, String>) -> Self {
+    pub(crate) fn new(aliases: &BTreeMap<String, String>) -> Self {
         let mut exact = BTreeMap::new();
         let mut patterns = Vec::new();
         for (key, model) in aliases {
@@ -31,7 +31,7 @@ impl Aliases {
     }
 
     /// The model `asked` stands for; `None` when no alias matches.
-    pub(super) fn resolve(&self, asked: &str) -> Option<&str> {
+    pub(crate) fn resolve(&self, asked: &str) -> Option<&str> {
         if let Some(model) = self.exact.get(asked) {
             return Some(model);
         }

@@ -134,14 +134,15 @@ impl Operation {
     pub(super) fn is_chat(&self) -> bool {
         matches!(self, Self::Chat { .. })
     }
-
-    /// Tokens are generated, so that usage is to be estimated where the provider does not say it.
-    pub(super) fn is_counted(&self, upstream: Endpoint) -> bool {
-        self.is_chat() || endpoints::dialect(upstream).is_some() || upstream == Endpoint::OpenaiCompletions
-    }
 }
 
 impl Attempt {
+    /// Tokens are generated while it lasts, so that usage is to be estimated where the provider does not say it.
+    pub(super) fn is_counted(&self) -> bool {
+        self.operation.is_chat()
+            || (endpoints::limited(self.upstream).is_some() && !self.handoff.traits.background)
+    }
+
     /// Bodies pass in the client's own format.
     pub(super) fn passes(&self) -> bool {
         matches!(self.operation, Operation::Same | Operation::Unlisted)

@@ -181,7 +181,7 @@ pub(super) fn body(exchange: &mut ProviderExchange, host: &mut dyn Host, body: &
 
 /// Publishes what a whole answer of `length` bytes says; where the provider does not count, with an estimate.
 fn record_whole(exchange: &ProviderExchange, host: &mut dyn Host, facts: &AnswerFacts, length: usize) {
-    let attempt = exchange.attempt.as_ref().filter(|attempt| attempt.operation.is_counted(attempt.upstream));
+    let attempt = exchange.attempt.as_ref().filter(|attempt| attempt.is_counted());
     let Some(attempt) = attempt.filter(|_| counted_by_provider(facts).is_none()) else {
         exchange.record(host, facts, Outcome::Complete, None);
         return;
@@ -202,7 +202,7 @@ fn counted_by_provider(facts: &AnswerFacts) -> Option<Usage> {
 fn record_stream(exchange: &ProviderExchange, host: &mut dyn Host, stream: &Stream) {
     let outcome = stream.settled().unwrap_or(Outcome::Partial);
     let facts = stream.facts();
-    let counted = exchange.attempt.as_ref().filter(|attempt| attempt.operation.is_counted(attempt.upstream));
+    let counted = exchange.attempt.as_ref().filter(|attempt| attempt.is_counted());
     let guess = counted.and_then(|attempt| {
         let output = stream.estimated_output();
         match counted_by_provider(facts) {

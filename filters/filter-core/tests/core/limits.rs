@@ -51,10 +51,19 @@ impl Requests {
     }
 
     fn start(&self, asked: &Asked) -> (FakeStream, Passed) {
+        self.start_on(asked, None)
+    }
+
+    /// A request on a route that names these limits.
+    fn start_on(&self, asked: &Asked, limits: Option<&Value>) -> (FakeStream, Passed) {
+        self.start_as("openai_chat", asked, limits)
+    }
+
+    fn start_as(&self, client: &'static str, asked: &Asked, limits: Option<&Value>) -> (FakeStream, Passed) {
         let state = SharedState::default();
         let record = Record {
             path: Some("/v1/chat/completions".into()),
-            client: Some("openai_chat".into()),
+            client: Some(client.into()),
             model: Some("m".into()),
             request_bytes: Some(100),
             traits: Traits { input_tokens: Some(asked.input), max_output: asked.most, ..Traits::default() },
@@ -63,6 +72,9 @@ impl Requests {
         state.borrow_mut().insert(RECORD_STATE.to_owned(), record.to_json());
         let mut stream = FakeStream::start(&self.plan, &state);
         stream.host.shared = Rc::clone(&self.shared);
+        if let Some(limits) = limits {
+            stream.host.attributes.insert(Attribute::RouteLimits, limits.to_string());
+        }
         let headers = [(":method", "POST"), (":path", "/v1/chat/completions"), ("x-user", "ann")];
         let passed = stream.request(&headers, &[b"{}"]);
         (stream, passed)
@@ -205,6 +217,110 @@ fn money_is_reserved_at_the_highest_price_and_charged_at_the_true_one() {
     assert_eq!(all_of(&mut stream), 10_000 - 800);
     end(&mut stream, Some((100, 20)), Outcome::Complete);
     assert_eq!(all.left(), 10_000 - 300);
+}
+
+/// The provider that answers may be sent another model than was asked for, and who is dearest depends on the request.
+#[test]
+fn money_is_reserved_for_whatever_may_be_sent() {
+    let prices = json!({"providers": {
+        "openai": {"models": {"m": {"rates": {"input": "1", "output": "10"}}, "second": {"rates": {"input": "5", "output": "50"}}}},
+        "other": {"models": {"m": {"rates": {"input": "8", "output": "2"}}}},
+        "dearest": {"models": {"dear": {"rates": {"input": "100", "output": "100"}}}},
+    }});
+    let local = json!({"local": [bucket("a", "micro_usd", 1_000_000)]});
+    let all = Requests::new(plan(&json!({"policies": {"p": local}, "prices": prices})));
+    let table: [(u64, u64, Value, u64); 8] = [
+        (100, 50, json!([]), 900),
+        // Much input, little output: another one asks more.
+        (100, 5, json!([]), 810),
+        (100, 50, json!([{}]), 900),
+        (100, 50, json!([{}, {"model": "second"}]), 3_000),
+        (100, 50, json!([{"model": "second"}]), 3_000),
+        (100, 50, json!([{"aliases": {"m*": "second"}}]), 3_000),
+        // Nobody knows it, or which it is.
+        (100, 50, json!([{"model": "unknown"}]), 15_000),
+        (100, 50, json!([{}, {"any": true}]), 15_000),
+    ];
+    for (input, most, sends, reserved) in table {
+        let before = left_of(&all, &json!(["p"]));
+        let (mut stream, passed) =
+            all.start_on(&Asked { input, most: Some(most) }, Some(&json!(["p", {"sends": sends}])));
+        assert!(passes(&passed));
+        assert_eq!(before - all_of(&mut stream), reserved, "{sends}");
+        end(&mut stream, None, Outcome::Failed);
+        assert_eq!(left_of(&all, &json!(["p"])), before);
+    }
+}
+
+fn left_of(all: &Requests, names: &Value) -> u64 {
+    let (mut stream, _) = all.start_on(&Asked { input: 0, most: Some(0) }, Some(names));
+    told(&mut stream, "x-ratelimit-remaining").parse().unwrap()
+}
+
+/// Who waits as long as it is told passes, whatever the limits are.
+#[test]
+fn the_wait_is_that_of_the_slowest_bucket() {
+    let filling = |id: &str, unit: &str, holds: u64, per_ms: u64| json!({"id": id, "unit": unit, "amount": holds, "per_ms": per_ms});
+    let all = Requests::new(policy(&json!({"local": [
+        filling("requests", "requests", 1, 1_000), filling("tokens", "tokens", 100, 60_000),
+        filling("fine", "tokens", 1000, 1_000),
+    ]})));
+    let asked = Asked { input: 10, most: Some(90) };
+    let (mut first, _) = all.start(&asked);
+    end(&mut first, Some((10, 90)), Outcome::Complete);
+    let (stream, refused) = all.start(&asked);
+    let Passed::Replied(reply) = refused else { panic!("it passed") };
+    let header =
+        |name: &str| reply.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    assert_eq!((header("retry-after"), header("x-ratelimit-limit")), (Some("60"), Some("100")));
+    assert!(
+        String::from_utf8_lossy(&reply.body)
+            .contains("The limit of 100 tokens is used up; try again in 60 s.")
+    );
+    // It is one refusal.
+    assert_eq!(observed(&stream), [["requests", "limited"]]);
+    // What never fits is said at once, whichever bucket refused before.
+    let (_, refused) = all.start(&Asked { input: 10, most: Some(200) });
+    let Passed::Replied(reply) = refused else { panic!("it passed") };
+    assert!(!reply.headers.iter().any(|(key, _)| key == "retry-after"));
+}
+
+/// What a client calls a model says nothing of the price of another that was sent.
+#[test]
+fn the_price_is_that_of_what_was_sent() {
+    for (sent, answered, charged) in [
+        (None, None, 300),
+        (Some("dear"), None, 12_000),
+        (Some("unknown"), Some("dear"), 12_000),
+        // What was reserved.
+        (Some("unknown"), Some("of-nobody"), 800),
+        (None, Some("m-2026"), 300),
+    ] {
+        let all = Requests::new(policy(&json!({"local": [bucket("a", "micro_usd", 100_000)]})));
+        let (mut stream, _) = all.start(&Asked { input: 100, most: Some(50) });
+        let json = stream.host.state.borrow()[RECORD_STATE].clone();
+        let record: Record<'_> = serde_json::from_slice(&json).unwrap();
+        let record =
+            Record { sent_model: sent.map(Into::into), answered_model: answered.map(Into::into), ..record };
+        let json = record.to_json();
+        stream.host.state.borrow_mut().insert(RECORD_STATE.to_owned(), json);
+        end(&mut stream, Some((100, 20)), Outcome::Complete);
+        assert_eq!(100_000 - all.left(), charged, "{sent:?} {answered:?}");
+        let unknown = observed(&stream).contains(&["micro_usd", "unknown_price"]);
+        assert_eq!(unknown, charged == 800);
+    }
+}
+
+/// Nobody charges for counts of tokens and lists of models.
+#[test]
+fn counting_tokens_uses_none() {
+    for client in ["anthropic_count_tokens", "gemini_count_tokens", "bedrock_count_tokens", "openai_models"] {
+        let all = Requests::new(policy(&json!({"local": [bucket("a", "tokens", 1000)]})));
+        let (mut stream, passed) = all.start_as(client, &Asked { input: 5_000, most: None }, None);
+        assert!(passes(&passed), "{client}");
+        end(&mut stream, None, Outcome::Complete);
+        assert_eq!((all.left(), observed(&stream)), (1000, Vec::new()), "{client}");
+    }
 }
 
 #[test]
