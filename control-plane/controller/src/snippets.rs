@@ -7,7 +7,7 @@ use regex::Regex;
 use resources::gateway_api::httproutes::{
     HttpRouteRules, HttpRouteRulesMatchesHeadersType, HttpRouteRulesMatchesPathType,
 };
-use resources::{AiBackend, Kind, LlmProvider, Object, ObjectKey, ProviderKind};
+use resources::{AiBackend, AuthenticationMode, Kind, LlmProvider, Object, ObjectKey, ProviderKind};
 use translate::ServedRoute;
 
 use crate::ports::Port;
@@ -30,7 +30,11 @@ pub(crate) fn snippets(
 
 fn of_listener(objects: &BTreeMap<ObjectKey, Object>, routes: &[ServedRoute], port: &Port) -> Option<String> {
     let served: Vec<&ServedRoute> = routes.iter().filter(|route| route.port == port.address.port()).collect();
-    let asked = asked(objects, &served);
+    let all = asked(objects, &served);
+    // What can be pasted as it is comes first; of what asks who calls, only where there is nothing else.
+    let mut open = all.iter().filter(|asked| !asked.authenticated).peekable();
+    let closed = all.iter().filter(|asked| asked.authenticated);
+    let asked: Vec<&Asked> = if open.peek().is_some() { open.collect() } else { closed.collect() };
     let first = asked.first()?;
     // The pair of dialects that shows translation, where there is one.
     let other = asked.get(1).unwrap_or(first);
@@ -45,6 +49,8 @@ struct Asked {
     /// What stands before `/v1/…` in the path; without a slash at its end.
     prefix: String,
     model: String,
+    /// A client must say who it is.
+    authenticated: bool,
 }
 
 fn written(base: &str, host: Option<&str>, first: &Asked, other: &Asked) -> String {
@@ -55,11 +61,18 @@ fn written(base: &str, host: Option<&str>, first: &Asked, other: &Asked) -> Stri
         format!(r#"{{"model": "{model}"{more}, "messages": [{{"role": "user", "content": "Hello!"}}]}}"#)
     };
     let (base, other_base) = (format!("{base}{}", first.prefix), format!("{base}{}", other.prefix));
+    let (key, python_key, anthropic_key, header) = if first.authenticated {
+        let header = format!("{header} -H \"authorization: Bearer $KEY\"");
+        let key = "# KEY is a token or an API key that the policy of the route knows\n";
+        (key, "\"KEY\"", "auth_token=\"KEY\"", header)
+    } else {
+        ("", "\"unused\"", "api_key=\"unused\"", header)
+    };
     let (first, other) = (&first.model, &other.model);
     let ask = r#"messages=[{"role": "user", "content": "Hello!"}]"#;
     format!(
         "\
-# OpenAI chat completions
+{key}# OpenAI chat completions
 curl -s {base}/v1/chat/completions{header} {json} \\
   -d '{whole}'
 
@@ -73,11 +86,11 @@ curl -sN {base}/v1/messages{header} {json} -H 'anthropic-version: 2023-06-01' \\
 
 # Python: pip install openai anthropic
 from openai import OpenAI
-client = OpenAI(base_url=\"{other_base}/v1\", api_key=\"unused\"{python})
+client = OpenAI(base_url=\"{other_base}/v1\", api_key={python_key}{python})
 print(client.chat.completions.create(model=\"{other}\", {ask}).choices[0].message.content)
 
 from anthropic import Anthropic
-client = Anthropic(base_url=\"{base}\", api_key=\"unused\"{python})
+client = Anthropic(base_url=\"{base}\", {anthropic_key}{python})
 print(client.messages.create(model=\"{first}\", max_tokens=256, {ask}).content[0].text)",
         whole = chat(first, ""),
         streamed = chat(other, r#", "stream": true, "stream_options": {"include_usage": true}"#),
@@ -95,22 +108,50 @@ fn asked(objects: &BTreeMap<ObjectKey, Object>, served: &[&ServedRoute]) -> Vec<
             objects.get(&key(Kind::AgentgatewayModel, namespace, name))
         {
             let model = model.spec.pattern(name);
-            let asked = || Asked { prefix: String::new(), model: model.to_owned() };
+            let authenticated = is_authenticated(objects, namespace, name, None);
+            let asked = || Asked { prefix: String::new(), model: model.to_owned(), authenticated };
             all.extend((!model.contains('*')).then(asked));
         }
         let Some(Object::HttpRoute(route)) = objects.get(&key(Kind::HttpRoute, namespace, name)) else {
             continue;
         };
         for rule in route.spec.rules.iter().flatten() {
+            let authenticated = is_authenticated(objects, namespace, name, rule.name.as_deref());
             if let Some(model) = model_of(objects, namespace, rule)
                 && let Some(prefix) = prefix_of(rule)
-                && all.iter().all(|known| known.model != model)
+                && all.iter().all(|known| known.model != model || known.authenticated != authenticated)
             {
-                all.push(Asked { prefix, model });
+                all.push(Asked { prefix, model, authenticated });
             }
         }
     }
     all
+}
+
+/// Whether some policy for a Gateway, or for this route or rule of it, lets only clients in that say who they are. What
+/// a narrower policy allows is not looked at: the worst of it is a key too many in what is printed.
+fn is_authenticated(
+    objects: &BTreeMap<ObjectKey, Object>,
+    namespace: &str,
+    route: &str,
+    rule: Option<&str>,
+) -> bool {
+    let strict = |mode: Option<AuthenticationMode>| mode.unwrap_or_default() == AuthenticationMode::Strict;
+    objects.iter().any(|(key, object)| {
+        let Object::AgentgatewayPolicy(policy) = object else { return false };
+        let Some(traffic) = &policy.spec.traffic else { return false };
+        let asks = traffic.api_key_authentication.as_ref().is_some_and(|set| strict(set.mode))
+            || traffic.jwt_authentication.as_ref().is_some_and(|set| strict(set.mode));
+        let mut targets = policy.spec.target_refs.iter().flatten();
+        asks && targets.any(|target| match target.kind.as_str() {
+            "Gateway" => true,
+            "HTTPRoute" => {
+                let section = target.section_name.as_deref();
+                key.namespace == namespace && target.name == route && (section.is_none() || section == rule)
+            }
+            _ => false,
+        })
+    })
 }
 
 /// What a path that `rule` takes begins with, when the APIs' usual paths can follow; for a rule of all paths, or of all
@@ -233,6 +274,33 @@ spec: {ai: {provider: {anthropic: {}}}}
                 .contains("'host: ai.example.com'")
         );
         assert_eq!(snippets(&objects, &[], &[port(8080)]), None);
+    }
+
+    #[test]
+    fn what_can_be_pasted_as_it_is_comes_first() {
+        let policy = |name: &str, section: &str| {
+            format!(
+                "---\napiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayPolicy\nmetadata: {{name: {name}}}\nspec:\n  \
+                 targetRefs: [{{group: gateway.networking.k8s.io, kind: HTTPRoute, name: models{section}}}]\n  \
+                 traffic: {{apiKeyAuthentication: {{secretRef: {{name: keys}}}}}}\n"
+            )
+        };
+        let of = |more: &str| {
+            let text = OBJECTS.replace(
+                "- matches: [{headers: [{type: RegularExpression, name: X-",
+                "- name: gpt\n    matches: [{headers: [{type: RegularExpression, name: X-",
+            ) + more;
+            let (decoded, findings) = resources::decode_documents("test", &text);
+            assert!(findings.is_empty(), "{findings:?}");
+            let objects: BTreeMap<_, _> = decoded.into_iter().map(|d| (d.object.key(), d.object)).collect();
+            snippets(&objects, &[served("*")], &[port(8080)]).unwrap()
+        };
+        let text = of(&policy("a", ", sectionName: gpt"));
+        assert!(!text.contains("KEY") && !text.contains(OPENAI_MODEL), "{text}");
+        let text = of(&policy("a", ""));
+        assert!(text.starts_with("# KEY is"), "{text}");
+        assert_eq!(text.matches("-H \"authorization: Bearer $KEY\"").count(), 3, "{text}");
+        assert!(text.contains("api_key=\"KEY\"") && text.contains("auth_token=\"KEY\""), "{text}");
     }
 
     #[test]

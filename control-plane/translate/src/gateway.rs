@@ -259,7 +259,7 @@ fn translate_port(
             providers.reached.insert(cluster.to_owned(), provider.clone());
         }
     }
-    let told = telemetry::of_port(index, settings, port, findings);
+    let mut told = telemetry::of_port(index, settings, port, findings);
     for collector in told.collectors() {
         providers.reached.entry(collector.cluster.clone()).or_insert_with(|| collector.clone());
     }
@@ -273,7 +273,8 @@ fn translate_port(
     }
     let name = names::listener(&port.gateway.namespace, &port.gateway.name, port.number);
     limit::report_unknown_callers(hosts.values().flatten(), findings);
-    let chain = Chain::of(&name, hosts.values_mut().flatten());
+    let mut chain = Chain::of(&name, hosts.values_mut().flatten());
+    std::mem::take(&mut told.told).add_to(&mut chain, port.number, findings);
     for service in chain.jwt.values().flat_map(|jwt| jwt.services()) {
         providers.reached.entry(service.cluster.clone()).or_insert_with(|| service.clone());
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Error, check_version, default_version, parse};
+use crate::{Error, TOLD_STATE_PREFIX, check_version, default_version, parse};
 
 /// Configuration of the downstream `api-keys` filter. It stands behind `llm`, before `limit`. Which policy is for a
 /// request says its route ([`ROUTE_API_KEYS`](crate::ROUTE_API_KEYS)).
@@ -24,6 +24,11 @@ pub struct ApiKeys {
     /// Name of the policy for requests whose route names none: for stand-alone use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_policy: Option<String>,
+    /// Key of the filter state, beginning with [`TOLD_STATE_PREFIX`](crate::TOLD_STATE_PREFIX) → expression over
+    /// `request`, `llm`, `jwt` and `apiKey` whose value is published there for access logs and spans: text as it is,
+    /// anything else as JSON. What fails or is null is not published.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub told: BTreeMap<String, String>,
 }
 
 /// Whose keys are known, and what becomes of other requests.
@@ -121,6 +126,10 @@ impl ApiKeys {
         if config.default_policy.as_ref().is_some_and(|name| !config.policies.contains_key(name)) {
             return Err(invalid("default_policy".to_owned(), "there is no such policy"));
         }
+        if let Some(key) = config.told.keys().find(|key| !key.starts_with(TOLD_STATE_PREFIX)) {
+            let message = format!("must begin with {TOLD_STATE_PREFIX}");
+            return Err(invalid(format!("told[{key:?}]"), &message));
+        }
         Ok(config)
     }
 }
@@ -158,5 +167,6 @@ mod tests {
             assert!(message(&header).contains("in lower case"));
         }
         assert!(message(r#"{"default_policy":"q"}"#).contains("default_policy"));
+        assert!(message(r#"{"told":{"weir.api_key":"'x'"}}"#).contains("must begin with weir.told."));
     }
 }

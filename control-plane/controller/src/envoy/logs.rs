@@ -1,7 +1,9 @@
 //! Envoy's log lines, passed on.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use tracing::Level;
 
@@ -12,6 +14,9 @@ pub(super) const FORMAT: &str = "%l %n %v";
 const ADVICE: &[&str] =
     &["main There is no configured limit to the number of allowed active downstream connections"];
 
+/// A warning that is said again within this time is no news: Envoy says some of them every second.
+const NEWS: Duration = Duration::from_secs(60);
+
 /// Reads Envoy's log, line by line.
 #[derive(Debug, Default)]
 pub(super) struct LogReader {
@@ -19,12 +24,14 @@ pub(super) struct LogReader {
     last: Option<Level>,
     /// Envoy has been told to stop: it warns of that, and of the connections that end with it.
     stopping: Arc<AtomicBool>,
+    /// When each warning was last passed on.
+    said: HashMap<String, Instant>,
 }
 
 impl LogReader {
     /// A reader that takes warnings less seriously once `stopping` is set.
     pub(super) fn new(stopping: Arc<AtomicBool>) -> Self {
-        Self { last: None, stopping }
+        Self { stopping, ..Self::default() }
     }
 
     /// Level and text of a line.
@@ -49,12 +56,26 @@ impl LogReader {
     /// Passes a line on to Weir's own log.
     pub(super) fn forward(&mut self, line: &str) {
         let (level, text) = self.read(line);
+        let level = match level {
+            Level::WARN if self.is_old(text, Instant::now()) => Level::DEBUG,
+            level => level,
+        };
         match level {
             Level::ERROR => tracing::error!(target: "envoy", "envoy: {text}"),
             Level::WARN => tracing::warn!(target: "envoy", "envoy: {text}"),
             Level::INFO => tracing::info!(target: "envoy", "envoy: {text}"),
             _ => tracing::debug!(target: "envoy", "envoy: {text}"),
         }
+    }
+
+    /// Whether a warning was passed on a short while ago.
+    fn is_old(&mut self, warning: &str, now: Instant) -> bool {
+        self.said.retain(|_, when| now.duration_since(*when) < NEWS);
+        let old = self.said.contains_key(warning);
+        if !old {
+            self.said.insert(warning.to_owned(), now);
+        }
+        old
     }
 }
 
@@ -85,5 +106,22 @@ mod tests {
         reader.stopping.store(true, Ordering::Relaxed);
         assert_eq!(reader.read("warning main caught ENVOY_SIGTERM").0, Level::DEBUG);
         assert_eq!(reader.read("error main still").0, Level::ERROR);
+    }
+
+    #[test]
+    fn a_warning_is_said_once_a_minute() {
+        let mut reader = LogReader::default();
+        let start = Instant::now();
+        let old = |reader: &mut LogReader, text: &str, seconds| {
+            reader.is_old(text, start + Duration::from_secs(seconds))
+        };
+        assert!(!old(&mut reader, "jwt Jwks async fetching url=x: failed", 0));
+        assert!(old(&mut reader, "jwt Jwks async fetching url=x: failed", 1));
+        assert!(!old(&mut reader, "jwt Jwks async fetching url=y: failed", 2));
+        assert!(old(&mut reader, "jwt Jwks async fetching url=x: failed", 59));
+        assert!(!old(&mut reader, "jwt Jwks async fetching url=x: failed", 60));
+        assert_eq!(reader.said.len(), 2);
+        assert!(!old(&mut reader, "another", 200));
+        assert_eq!(reader.said.len(), 1);
     }
 }

@@ -12,7 +12,7 @@ use crate::route::Entry;
 pub(crate) struct Chain {
     /// By name.
     pub(crate) jwt: BTreeMap<String, Arc<Jwt>>,
-    /// Where some route knows API keys.
+    /// Where some route knows API keys, or logs are told what only this filter can say.
     pub(crate) api_keys: Option<filter_config::ApiKeys>,
 }
 
@@ -28,13 +28,25 @@ impl Chain {
             }
             if let Some(keys) = &entry.authenticated.api_keys {
                 envoy::require_api_key(keys, route);
-                let filter = chain.api_keys.get_or_insert_with(|| filter_config::ApiKeys {
-                    version: filter_config::VERSION,
-                    ..filter_config::ApiKeys::default()
-                });
+                let filter = chain.api_keys();
                 filter.policies.entry(keys.name.clone()).or_insert_with(|| keys.policy.clone());
             }
         }
         chain
+    }
+
+    /// Has the filter that knows who calls evaluate expressions for logs and spans, by the key of the filter state their
+    /// value goes to.
+    pub(crate) fn tell(&mut self, told: BTreeMap<String, String>) {
+        if !told.is_empty() {
+            self.api_keys().told = told;
+        }
+    }
+
+    fn api_keys(&mut self) -> &mut filter_config::ApiKeys {
+        self.api_keys.get_or_insert_with(|| filter_config::ApiKeys {
+            version: filter_config::VERSION,
+            ..filter_config::ApiKeys::default()
+        })
     }
 }

@@ -39,6 +39,13 @@ const MAX_CONNECTIONS: u32 = 65_536;
 /// after 60 s and more; a shorter time here avoids races with their close.
 const IDLE_CONNECTION: Duration = Duration::from_secs(55);
 
+/// The name of a cluster in metrics, where it must be another. To Envoy the name ends at its first dot: of
+/// `ratelimit/127.0.0.1~…` the label `envoy_cluster_name` would be `ratelimit/127`, and the rest part of the name of every
+/// metric.
+fn stat_name(cluster: &str) -> String {
+    if cluster.contains('.') { cluster.replace('.', "_") } else { String::new() }
+}
+
 pub(super) fn provider(index: &Index<'_>, settings: &Settings, provider: &Provider, out: &mut Translation) {
     let mut http_filters = Vec::new();
     // The guard looks at what is said in the client's dialect: on the way there before the provider filter translates it,
@@ -88,6 +95,7 @@ pub(super) fn provider(index: &Index<'_>, settings: &Settings, provider: &Provid
         matches!(provider.place, Place::Service { .. }) && settings.delivery == Delivery::Discovery;
     let cluster = Cluster {
         name: provider.cluster.clone(),
+        alt_stat_name: stat_name(&provider.cluster),
         connect_timeout: Some(proto_duration(provider.connect_timeout)),
         cluster_discovery_type: Some(cluster::ClusterDiscoveryType::Type(
             discovery_type(provider, discovered).into(),

@@ -1,7 +1,8 @@
 //! Changes of headers on the way to a model's provider and back.
 
 use envoy_proto::envoy::config::cluster::v3::Cluster;
-use envoy_proto::envoy::config::common::mutation_rules::v3::{HeaderMutation as Change, header_mutation};
+use envoy_proto::envoy::config::common::mutation_rules::v3::HeaderMutation as Change;
+use envoy_proto::envoy::config::common::mutation_rules::v3::header_mutation::Action;
 use envoy_proto::envoy::config::core::v3::{
     HeaderValue, HeaderValueOption, header_value_option::HeaderAppendAction,
 };
@@ -49,22 +50,31 @@ fn filter(headers: &ModelHeaders) -> HttpFilter {
 }
 
 fn changes(changes: &HeaderChanges) -> Vec<Change> {
-    let write = |name: &str, value: &str, action: HeaderAppendAction| {
-        header_mutation::Action::Append(HeaderValueOption {
-            // A `%` begins a command for Envoy; these values are literal.
-            header: Some(HeaderValue {
-                key: name.to_owned(),
-                value: value.replace('%', "%%"),
-                raw_value: Vec::new(),
-            }),
-            append_action: action.into(),
-            ..HeaderValueOption::default()
-        })
-    };
-    let set = changes.set.iter().flatten();
-    let set = set.map(|one| write(&one.name, &one.value, HeaderAppendAction::OverwriteIfExistsOrAdd));
-    let add = changes.add.iter().flatten();
-    let add = add.map(|one| write(&one.name, &one.value, HeaderAppendAction::AppendIfExistsOrAdd));
-    let remove = changes.remove.iter().flatten().map(|name| header_mutation::Action::Remove(name.clone()));
+    let set = changes.set.iter().flatten().map(|one| Action::Append(set_header(&one.name, &one.value)));
+    let add = changes.add.iter().flatten().map(|one| Action::Append(add_header(&one.name, &one.value)));
+    let remove = changes.remove.iter().flatten().map(|name| Action::Remove(name.clone()));
     set.chain(add).chain(remove).map(|action| Change { action: Some(action) }).collect()
+}
+
+/// A header instead of those of its name.
+pub(crate) fn set_header(name: &str, value: &str) -> HeaderValueOption {
+    header(name, value, HeaderAppendAction::OverwriteIfExistsOrAdd)
+}
+
+/// A header beside those of its name.
+pub(crate) fn add_header(name: &str, value: &str) -> HeaderValueOption {
+    header(name, value, HeaderAppendAction::AppendIfExistsOrAdd)
+}
+
+fn header(name: &str, value: &str, action: HeaderAppendAction) -> HeaderValueOption {
+    HeaderValueOption {
+        // A `%` begins a command for Envoy; values in objects are literal.
+        header: Some(HeaderValue {
+            key: name.to_owned(),
+            value: value.replace('%', "%%"),
+            raw_value: Vec::new(),
+        }),
+        append_action: action.into(),
+        ..HeaderValueOption::default()
+    }
 }

@@ -45,7 +45,7 @@ pub(super) fn listener(
         }),
     };
     let manager = HttpConnectionManager {
-        stat_prefix: name.replace('/', "_"),
+        stat_prefix: name.replace(['/', '.'], "_"),
         http_filters: filters,
         access_log: std::iter::once(access_log(settings, &told.stdout))
             .chain(told.otlp.iter().map(|(collector, log)| telemetry::log(name, collector, log)))

@@ -162,6 +162,7 @@ pub(crate) fn port(
 
 pub(crate) use authentication::{require_api_key, require_token};
 pub use credential::token_secret;
+pub(crate) use headers::{add_header, set_header};
 pub(crate) use rate_limit::ask;
 
 /// Writes cluster, endpoints, secrets and `provider` filter of a provider.

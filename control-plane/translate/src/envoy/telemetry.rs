@@ -65,7 +65,7 @@ pub(super) fn log(listener: &str, collector: &Collector, log: &Log) -> AccessLog
         grpc_service,
         http_service,
         log_name: listener.to_owned(),
-        stat_prefix: format!("{}.", listener.replace('/', "_")),
+        stat_prefix: format!("{}.", listener.replace(['/', '.'], "_")),
         resource_attributes: Some(KeyValueList { values: vec![service] }),
         // Unlike `attributes`, a tag without a value is left out.
         custom_tags: tags(&log.fields),

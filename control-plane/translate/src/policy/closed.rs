@@ -27,6 +27,11 @@ impl Closed {
     pub(crate) fn new(objects: &Objects, findings: &mut Findings) -> Self {
         let mut closed = Self::default();
         for (key, policy) in objects.refused_policies() {
+            if only_observes(policy) {
+                let message = "the policy is refused, so nothing in it is in force";
+                findings.warning(key, "", message, "correct what else is reported about it");
+                continue;
+            }
             let targets = targets(objects, key, policy);
             if !targets.is_empty() {
                 let message =
@@ -71,6 +76,20 @@ impl Closed {
     pub(crate) fn port(&self, gateway: &ObjectKey, port: u16) -> bool {
         self.0.contains(&(gateway.clone(), Part::Port(port)))
     }
+}
+
+/// Whether a policy has nothing that guards anything: without it, less is told of requests, or they may be of another
+/// size.
+fn only_observes(policy: &AgentgatewayPolicy) -> bool {
+    let spec = &policy.spec;
+    spec.traffic.is_none()
+        && spec.backend.is_none()
+        && spec.frontend.as_ref().is_some_and(|frontend| {
+            frontend.network_authorization.is_none()
+                && frontend.connect.is_none()
+                && frontend.proxy_protocol.is_none()
+                && frontend.tls.is_none()
+        })
 }
 
 /// What a policy targets, by name or by label.

@@ -1,7 +1,8 @@
 //! CEL expressions of telemetry in the terms of Envoy.
 //!
 //! Most name one property of a request, which Envoy's access log formatter has a command for. The rest is CEL to
-//! Envoy too, as far as both know the same variables; what is not is refused rather than evaluated to something else.
+//! Envoy too, as far as both know the same variables; what is not is left to others (`told`) rather than evaluated to
+//! something else.
 
 use crate::settings::Runtime;
 
@@ -50,6 +51,9 @@ const VARIABLES: [(&str, &str); 9] = [
 /// Functions and macros that mean the same to both.
 const FUNCTIONS: [&str; 7] = ["startsWith", "endsWith", "contains", "matches", "size", "has", "int"];
 
+/// Where `jwt_authn` keeps the claims of a good token, in the words of the command `DYNAMIC_METADATA`.
+const CLAIMS: &str = "envoy.filters.http.jwt_authn:claims";
+
 /// An expression as a format of Envoy's access log. `None` when it cannot be expressed.
 pub(super) fn format(expression: &str, runtime: &Runtime) -> Option<String> {
     let expression = expression.trim();
@@ -69,16 +73,32 @@ pub(super) fn format(expression: &str, runtime: &Runtime) -> Option<String> {
     if let Some(header) = header(expression, "response.headers") {
         return Some(format!("%RESPONSE_HEADER({header})%"));
     }
+    if let Some(claim) = claim(expression) {
+        return Some(claim);
+    }
     // A `%` would end the command.
     condition(expression).filter(|cel| !cel.contains('%')).map(|cel| format!("%CEL({cel})%"))
 }
 
 /// The command for a field the filters publish.
 pub(super) fn published(key: &str, runtime: &Runtime) -> String {
+    format!("%FILTER_STATE({}:PLAIN)%", state_key(key, runtime))
+}
+
+/// The name in Envoy's filter state of what the filters publish under a key.
+pub(super) fn state_key(key: &str, runtime: &Runtime) -> String {
     match runtime {
-        Runtime::Wasm { .. } => format!("%FILTER_STATE(wasm.{key}:PLAIN)%"),
-        Runtime::Native { .. } => format!("%FILTER_STATE({key}:PLAIN)%"),
+        Runtime::Wasm { .. } => format!("wasm.{key}"),
+        Runtime::Native { .. } => key.to_owned(),
     }
+}
+
+/// The command for a claim of a token, `jwt.sub` or one within another.
+fn claim(expression: &str) -> Option<String> {
+    let path: Vec<&str> = expression.strip_prefix("jwt.")?.split('.').collect();
+    let member =
+        |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    path.iter().all(member).then(|| format!("%DYNAMIC_METADATA({CLAIMS}:{})%", path.join(":")))
 }
 
 /// An expression as Envoy's CEL. `None` when it cannot be expressed.
@@ -216,8 +236,15 @@ mod tests {
             .as_deref(),
             Some("response.code >= 500 || has(request.headers['x']) && !(request.headers['y'].size() == 2)")
         );
+        assert_eq!(
+            native("jwt.realm_access.tier").as_deref(),
+            Some("%DYNAMIC_METADATA(envoy.filters.http.jwt_authn:claims:realm_access:tier)%")
+        );
         for expression in [
-            "jwt.sub",
+            "jwt",
+            "jwt['sub']",
+            "jwt.sub.size()",
+            "apiKey.team",
             "llm.requestModel == 'x'",
             "request.body",
             "source.address == '1.2.3.4'",

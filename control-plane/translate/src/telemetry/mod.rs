@@ -2,17 +2,21 @@
 
 mod collector;
 mod expression;
+mod told;
 
 use std::collections::BTreeMap;
 
+use expressions::Expression;
 use filter_config::PUBLISHED_FIELDS;
 use resources::{FrontendAccessLog, FrontendTracing, ObjectKey, OtlpLog, OtlpProtocol, TelemetryAttributes};
 
 use crate::attachment::Port;
+use crate::expression::Unknown;
 use crate::findings::Findings;
 use crate::index::Index;
 use crate::provider::Provider;
 use crate::settings::{Runtime, Settings};
+pub(crate) use told::Told;
 
 /// What is told about the requests of a port.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +25,8 @@ pub(crate) struct Telemetry {
     /// The log that is sent to a collector.
     pub(crate) otlp: Option<(Collector, Log)>,
     pub(crate) tracing: Option<Tracing>,
+    /// What the filters evaluate for these.
+    pub(crate) told: Told,
 }
 
 /// Lines of a log.
@@ -114,7 +120,7 @@ pub(crate) fn of_port(
     let mut telemetry = Telemetry::default();
     let listeners: Vec<&str> = port.listeners.iter().map(|(_, listener)| listener.name.as_str()).collect();
     let policies = index.policies.frontend(&port.gateway, &listeners, findings);
-    let mut of = Of { index, settings, findings };
+    let mut of = Of { index, settings, findings, told: Told::default() };
     if let Some((key, log)) = policies.iter().find_map(|(key, one)| Some((*key, one.access_log.as_ref()?))) {
         telemetry.stdout = of.stdout(key, log);
         telemetry.otlp = log.otlp.as_ref().and_then(|otlp| of.otlp(key, log, otlp));
@@ -122,6 +128,7 @@ pub(crate) fn of_port(
     if let Some((key, tracing)) = policies.iter().find_map(|(key, one)| Some((*key, one.tracing.as_ref()?))) {
         telemetry.tracing = of.tracing(key, tracing);
     }
+    telemetry.told = of.told;
     telemetry
 }
 
@@ -130,6 +137,7 @@ struct Of<'a> {
     index: &'a Index<'a>,
     settings: &'a Settings,
     findings: &'a mut Findings,
+    told: Told,
 }
 
 impl Of<'_> {
@@ -248,25 +256,63 @@ impl Of<'_> {
     ) {
         let added = attributes.and_then(|attributes| attributes.add.as_ref()).into_iter().flatten();
         for (place, one) in added.enumerate() {
-            if let Some(format) = expression::format(&one.expression, self.runtime()) {
+            let field = format!("{path}.attributes.add[{place}].expression");
+            if let Some(format) = self.value(key, &field, &one.expression) {
                 fields.insert(one.name.clone(), format);
-            } else {
-                let field = format!("{path}.attributes.add[{place}].expression");
-                let what = format!("the expression {:?} for telemetry", one.expression);
-                self.findings.ignored(key, &field, &what, "the field is left out; see docs/resources.md");
             }
         }
     }
 
+    /// The value of an expression as a format of Envoy's access log.
+    fn value(&mut self, key: &ObjectKey, field: &str, text: &str) -> Option<String> {
+        let expression = self.compile(key, field, text, "the field is left out")?;
+        let runtime = &self.settings.runtime;
+        if let Some(format) = expression::format(text, runtime) {
+            return Some(format);
+        }
+        let told = self.told.value(&expression, text, runtime);
+        self.reported(key, field, text, told, "the field is left out; see docs/resources.md")
+    }
+
+    /// An expression, of which Envoy must never get a broken one: it would refuse the whole listener.
+    fn compile(&mut self, key: &ObjectKey, field: &str, text: &str, remedy: &str) -> Option<Expression> {
+        match Expression::compile(text) {
+            Ok(expression) => {
+                self.told.note(key, field, &expression);
+                Some(expression)
+            }
+            Err(error) => {
+                let remedy = format!("correct it; until then {remedy}");
+                self.findings.warning(key, field, format!("{text:?} cannot be evaluated: {error}"), &remedy);
+                None
+            }
+        }
+    }
+
+    fn reported(
+        &mut self,
+        key: &ObjectKey,
+        field: &str,
+        text: &str,
+        told: Result<String, Unknown>,
+        remedy: &str,
+    ) -> Option<String> {
+        told.map_err(|Unknown { name, .. }| {
+            let what = format!("`{name}` in the expression {text:?} for telemetry");
+            self.findings.ignored(key, field, &what, remedy);
+        })
+        .ok()
+    }
+
     /// A filter in Envoy's CEL. Without one that can be expressed everything is logged.
     fn filter(&mut self, key: &ObjectKey, path: &str, filter: Option<&str>) -> Option<String> {
-        let filter = filter?;
-        let condition = expression::condition(filter);
-        if condition.is_none() {
-            let what = format!("the expression {filter:?} for telemetry");
-            self.findings.ignored(key, &format!("{path}.filter"), &what, "all requests are logged");
+        let (text, field) = (filter?, format!("{path}.filter"));
+        let expression = self.compile(key, &field, text, "all requests are logged")?;
+        if let Some(condition) = expression::condition(text) {
+            return Some(condition);
         }
-        condition
+        let told = self.told.condition(&expression, text, &self.settings.runtime);
+        self.reported(key, &field, text, told, "all requests are logged")
     }
 }
 

@@ -2,56 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use envoy_proto::envoy::config::core::v3::TypedExtensionConfig;
 use envoy_proto::envoy::config::route::v3::{Route, RouteConfiguration};
 use envoy_proto::envoy::extensions::filters::http::jwt_authn::v3::{
     JwtAuthentication, PerRouteConfig, jwt_provider, per_route_config,
 };
-use envoy_proto::envoy::extensions::filters::http::wasm::v3::Wasm;
 use envoy_proto::prost_types::value::Kind;
 use envoy_proto::unpack;
-use filter_config::ApiKeys;
 use resources::Severity;
-use translate::{Delivery, ResourceKind, Runtime, Settings, Translation, translate};
+use translate::{ResourceKind, Runtime, Settings, Translation, translate};
 
 use crate::edits::{BASE, Change, changes_between};
-use crate::fixture;
-
-fn settings() -> Settings {
-    let runtime = Runtime::Wasm { module: "/opt/weir/weir.wasm".into() };
-    Settings { delivery: Delivery::Discovery, ..Settings::new(runtime) }
-}
-
-fn translated(text: &str) -> Translation {
-    translate(&fixture::objects(&fixture::decode("authentication.yaml", text)), &settings())
-}
-
-/// What the extensions of a kind hold, by listener.
-fn extensions<T>(
-    translation: &Translation,
-    prefix: &str,
-    read: impl Fn(&TypedExtensionConfig) -> T,
-) -> BTreeMap<String, T> {
-    let extensions = translation.resources.iter().filter(|((kind, _), _)| *kind == ResourceKind::Extension);
-    extensions
-        .filter_map(|((_, name), resource)| {
-            let listener = name.strip_prefix(prefix)?;
-            Some((listener.to_owned(), read(&unpack(&resource.body).unwrap())))
-        })
-        .collect()
-}
+use crate::filters::{api_keys, filters};
+use crate::fixture::{self, translated};
 
 fn jwt(translation: &Translation) -> BTreeMap<String, JwtAuthentication> {
-    extensions(translation, "weir/jwt/", |one| unpack(one.typed_config.as_ref().unwrap()).unwrap())
-}
-
-/// As the filter reads it.
-fn api_keys(translation: &Translation) -> BTreeMap<String, ApiKeys> {
-    extensions(translation, "weir/api-keys/", |one| {
-        let wasm: Wasm = unpack(one.typed_config.as_ref().unwrap()).unwrap();
-        let json: String = unpack(wasm.config.unwrap().configuration.as_ref().unwrap()).unwrap();
-        ApiKeys::from_json(json.as_bytes()).unwrap()
-    })
+    filters(translation, "weir/jwt/", |config| unpack(config).unwrap())
 }
 
 /// Every route, by listener.
@@ -88,7 +53,7 @@ fn key_policy(route: &Route) -> Option<String> {
 fn what_routes_name_is_there() {
     let mut seen = (0, 0);
     for fixture in fixture::all() {
-        let translation = translate(&fixture::objects(&fixture.objects), &settings());
+        let translation = translate(&fixture::objects(&fixture.objects), &fixture::wasm());
         let routes = routes(&translation);
         let of = |listener: &str, name: &dyn Fn(&str, &Route) -> Option<String>| -> BTreeSet<String> {
             let own = routes.iter().filter(|(of, _)| of == listener);
@@ -112,7 +77,7 @@ fn what_routes_name_is_there() {
 #[test]
 fn no_key_leaves_in_clear() {
     let fixture = fixture::load("authentication");
-    let translation = translate(&fixture::objects(&fixture.objects), &settings());
+    let translation = translate(&fixture::objects(&fixture.objects), &fixture::wasm());
     for ((_, name), resource) in &translation.resources {
         let body = String::from_utf8_lossy(&resource.body.value);
         assert!(!body.contains("hunter2"), "{name}");
@@ -268,7 +233,7 @@ fn matches_on_what_is_taken_out_are_not_served() {
                     text = text.replace("AgentgatewayBackend, name: llm}]", "AgentgatewayModel, name: '*'}]");
                 }
                 let objects = fixture::objects(&fixture::decode("matches.yaml", &text));
-                let settings = Settings { delivery: Delivery::Discovery, ..Settings::new(runtime.clone()) };
+                let settings = Settings::new(runtime.clone());
                 let translation = translate(&objects, &settings);
                 let found: Vec<_> =
                     translation.findings.iter().filter(|one| one.severity == Severity::Error).collect();
@@ -318,8 +283,7 @@ fn no_rule_of_a_port_matches_on_cookies_that_lose_keys() {
     for (policy, closed) in [(cookie.as_str(), true), (KEYS, false)] {
         let text = format!("{}{other}", with(policy));
         let objects = fixture::objects(&fixture::decode("cookies.yaml", &text));
-        let runtime = Runtime::Wasm { module: "/weir.wasm".into() };
-        let translation = translate(&objects, &Settings::new(runtime));
+        let translation = translate(&objects, &fixture::wasm());
         let found: Vec<_> = translation.findings.iter().map(ToString::to_string).collect();
         assert_eq!(
             found.iter().any(|one| one.contains("HTTPRoute default/other: spec.rules")),

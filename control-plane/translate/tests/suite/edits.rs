@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use resources::Object;
-use translate::{Delivery, Objects, ResourceKind, Runtime, Settings, translate};
+use translate::{Objects, ResourceKind, translate};
 
 use crate::fixture;
 
@@ -58,10 +58,7 @@ fn changes(edit: impl Fn(&str) -> String) -> BTreeSet<Change> {
 }
 
 pub(crate) fn changes_between(before: &Objects, after: &Objects) -> BTreeSet<Change> {
-    let settings = Settings {
-        delivery: Delivery::Discovery,
-        ..Settings::new(Runtime::Native { library: "/opt/weir/libweir.so".into() })
-    };
+    let settings = fixture::native();
     let before = translate(before, &settings);
     let after = translate(after, &settings);
     assert_eq!(after.findings, []);
@@ -112,7 +109,7 @@ fn a_rotated_aws_key_changes_the_filter_that_signs_with_it_only() {
 fn a_changed_login_changes_what_is_fetched_only() {
     let tokens = |text: String| {
         let objects = fixture::objects(&fixture::decode("edit.yaml", &text));
-        translate(&objects, &Settings::new(Runtime::Wasm { module: "/opt/weir/weir.wasm".into() })).tokens
+        translate(&objects, &fixture::wasm()).tokens
     };
     let login = |secret: &str| {
         BASE.replace("Authorization: sk-old", &format!("tenantID: t, clientID: c, clientSecret: {secret}"))
@@ -191,8 +188,26 @@ fn references_to_refused_objects_say_so() {
             _ => objects.apply(object),
         }
     }
-    let runtime = Runtime::Wasm { module: "/opt/weir/weir.wasm".into() };
-    let findings = translate(&objects, &Settings::new(runtime)).findings;
+    let findings = translate(&objects, &fixture::wasm()).findings;
     let messages: Vec<&str> = findings.iter().map(|finding| finding.message.as_str()).collect();
     assert_eq!(messages, ["AgentgatewayBackend default/llm is refused", "Service default/web is refused"]);
+}
+
+#[test]
+fn a_refused_policy_that_only_observes_closes_nothing() {
+    for (spec, closes) in [
+        ("frontend: {accessLog: {filter: 'response.code >'}}", false),
+        ("frontend: {accessLog: {filter: 'response.code >'}}\n  traffic: {timeouts: {request: 1s}}", true),
+        ("frontend: {networkAuthorization: {policy: {matchExpressions: ['true']}}}", true),
+    ] {
+        let policy = format!(
+            "---\napiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayPolicy\nmetadata: {{name: told}}\n\
+             spec:\n  targetRefs: [{{group: gateway.networking.k8s.io, kind: Gateway, name: gw}}]\n  {spec}\n"
+        );
+        let objects = fixture::objects(&fixture::decode("edit.yaml", &format!("{BASE}{policy}")));
+        let translation = translate(&objects, &fixture::wasm());
+        let refused = translation.routes.iter().filter(|route| route.leads_to.contains("500")).count();
+        assert_eq!(refused > 0, closes, "{spec}: {:?}", translation.routes);
+        assert!(translation.findings.iter().any(|finding| finding.message.contains("refused")), "{spec}");
+    }
 }

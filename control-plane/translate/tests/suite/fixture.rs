@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use resources::{Object, Severity};
-use translate::{Delivery, Objects, Runtime, Settings};
+use translate::{Delivery, Objects, Runtime, Settings, Translation, translate};
 
 /// One input.
 #[derive(Debug)]
@@ -46,14 +46,26 @@ pub(crate) fn load(name: &str) -> Fixture {
     let file = format!("{name}.yaml");
     let text = std::fs::read_to_string(folder().join(&file)).unwrap();
     let says = |directive: &str| text.lines().any(|line| line == format!("# {directive}"));
-    let runtime = if says("runtime: native") {
-        Runtime::Native { library: PathBuf::from("/opt/weir/libweir.so") }
-    } else {
-        Runtime::Wasm { module: PathBuf::from("/opt/weir/weir.wasm") }
-    };
-    let delivery = if says("delivery: static") { Delivery::Static } else { Delivery::Discovery };
-    let settings = Settings { delivery, ..Settings::new(runtime) };
+    let mut settings = if says("runtime: native") { native() } else { wasm() };
+    if says("delivery: static") {
+        settings.delivery = Delivery::Static;
+    }
     Fixture { name: name.to_owned(), objects: decode(&file, &text), settings, loadable: !says("envoy: skip") }
+}
+
+/// Settings for the wasm build.
+pub(crate) fn wasm() -> Settings {
+    Settings::new(Runtime::Wasm { module: PathBuf::from("/opt/weir/weir.wasm") })
+}
+
+/// Settings for the native build.
+pub(crate) fn native() -> Settings {
+    Settings::new(Runtime::Native { library: PathBuf::from("/opt/weir/libweir.so") })
+}
+
+/// What a text of objects becomes in the wasm build.
+pub(crate) fn translated(text: &str) -> Translation {
+    translate(&objects(&decode("objects.yaml", text)), &wasm())
 }
 
 /// The objects of a text, all of which must be readable.

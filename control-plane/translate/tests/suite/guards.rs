@@ -1,39 +1,17 @@
 //! Guards: each for itself, nowhere but where they are attached, and always in a form the filter takes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use envoy_proto::envoy::config::core::v3::TypedExtensionConfig;
-use envoy_proto::envoy::extensions::filters::http::wasm::v3::Wasm;
-use envoy_proto::unpack;
-use filter_config::{Callout, Check, Guard, OnFailure, Rule};
+use filter_config::{Callout, Check, OnFailure, Rule};
 use proptest::prelude::*;
-use translate::{Delivery, ResourceKind, Runtime, Settings, Translation, translate};
+use translate::{ResourceKind, translate};
 
 use crate::edits::{BASE, Change, changes_between};
-use crate::fixture;
+use crate::filters::guards;
+use crate::fixture::{self, translated};
 
 /// The cluster that failing guards ask.
 const NOWHERE: &str = "weir/unresolved-reference";
-
-fn translated(text: &str) -> Translation {
-    let objects = fixture::objects(&fixture::decode("guards.yaml", text));
-    translate(&objects, &Settings::new(Runtime::Wasm { module: "/opt/weir/weir.wasm".into() }))
-}
-
-/// The configuration of each `guard` filter by cluster, as the filter reads it.
-pub(crate) fn guards(translation: &Translation) -> BTreeMap<String, Guard> {
-    let extensions = translation.resources.iter().filter(|((kind, _), _)| *kind == ResourceKind::Extension);
-    extensions
-        .filter_map(|((_, name), resource)| {
-            let cluster = name.strip_prefix("weir/guard/")?;
-            let extension: TypedExtensionConfig = unpack(&resource.body).unwrap();
-            let wasm: Wasm = unpack(extension.typed_config.as_ref().unwrap()).unwrap();
-            let json: String = unpack(wasm.config.as_ref()?.configuration.as_ref()?).unwrap();
-            let guard = Guard::from_json(json.as_bytes()).unwrap_or_else(|error| panic!("{name}: {error}"));
-            Some((cluster.to_owned(), guard))
-        })
-        .collect()
-}
 
 fn callout(rule: &Rule) -> Option<&Callout> {
     match &rule.check {
@@ -49,11 +27,7 @@ fn callout(rule: &Rule) -> Option<&Callout> {
 fn every_guard_is_one_the_filter_takes_and_asks_clusters_that_exist() {
     let mut seen = 0;
     for fixture in fixture::all() {
-        let settings = Settings {
-            delivery: Delivery::Discovery,
-            ..Settings::new(Runtime::Wasm { module: "/opt/weir/weir.wasm".into() })
-        };
-        let translation = translate(&fixture::objects(&fixture.objects), &settings);
+        let translation = translate(&fixture::objects(&fixture.objects), &fixture::wasm());
         let exists =
             |name: &str| translation.resources.contains_key(&(ResourceKind::Cluster, name.to_owned()));
         for (cluster, guard) in guards(&translation) {

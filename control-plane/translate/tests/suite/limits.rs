@@ -3,36 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use envoy_proto::envoy::config::core::v3::TypedExtensionConfig;
 use envoy_proto::envoy::config::route::v3::{Route, RouteConfiguration};
-use envoy_proto::envoy::extensions::filters::http::wasm::v3::Wasm;
 use envoy_proto::prost_types::value::Kind;
 use envoy_proto::unpack;
-use filter_config::{Limit, RouteLimit, Unit};
-use translate::{Delivery, ResourceKind, Runtime, Settings, Translation, translate};
+use filter_config::{RouteLimit, Sends, Unit};
+use translate::{ResourceKind, Settings, Translation, translate};
 
 use crate::edits::{BASE, Change, changes_between};
-use crate::fixture;
-
-fn translated(text: &str) -> Translation {
-    let objects = fixture::objects(&fixture::decode("limits.yaml", text));
-    translate(&objects, &Settings::new(Runtime::Wasm { module: "/opt/weir/weir.wasm".into() }))
-}
-
-/// The configuration of each `limit` filter by listener, as the filter reads it.
-fn limits(translation: &Translation) -> BTreeMap<String, Limit> {
-    let extensions = translation.resources.iter().filter(|((kind, _), _)| *kind == ResourceKind::Extension);
-    extensions
-        .filter_map(|((_, name), resource)| {
-            let listener = name.strip_prefix("weir/limit/")?;
-            let extension: TypedExtensionConfig = unpack(&resource.body).unwrap();
-            let wasm: Wasm = unpack(extension.typed_config.as_ref().unwrap()).unwrap();
-            let json: String = unpack(wasm.config.as_ref()?.configuration.as_ref()?).unwrap();
-            let limit = Limit::from_json(json.as_bytes()).unwrap_or_else(|error| panic!("{name}: {error}"));
-            Some((listener.to_owned(), limit))
-        })
-        .collect()
-}
+use crate::filters::limits;
+use crate::fixture::{self, translated};
 
 /// Every route of a listener.
 fn routes(translation: &Translation, listener: &str) -> Vec<Route> {
@@ -56,6 +35,7 @@ fn named(route: &Route) -> Vec<String> {
     let names = of_route(route).into_iter().flat_map(|limit| match limit {
         RouteLimit::Of(name) => vec![name],
         RouteLimit::FirstOf(choices) => choices.concat(),
+        RouteLimit::Sent { .. } => Vec::new(),
     });
     names.collect()
 }
@@ -64,11 +44,7 @@ fn named(route: &Route) -> Vec<String> {
 fn what_routes_name_is_there() {
     let mut seen = 0;
     for fixture in fixture::all() {
-        let settings = Settings {
-            delivery: Delivery::Discovery,
-            ..Settings::new(Runtime::Wasm { module: "/opt/weir/weir.wasm".into() })
-        };
-        let translation = translate(&fixture::objects(&fixture.objects), &settings);
+        let translation = translate(&fixture::objects(&fixture.objects), &fixture::wasm());
         for (listener, limit) in limits(&translation) {
             let routes = routes(&translation, &listener);
             let names: BTreeSet<String> = routes.iter().flat_map(named).collect();
@@ -192,6 +168,26 @@ fn choices_reach_the_filter_in_order_with_their_conditions() {
         let choices = [vec![first.0], vec!["default/limit/1/global", "default/limit/1/local"]];
         let choices = choices.map(|names| names.into_iter().map(str::to_owned).collect()).into();
         assert_eq!(of_route(&route), [RouteLimit::FirstOf(choices)]);
+    }
+}
+
+/// The price of what is sent counts, so the filter must know what that is.
+#[test]
+fn limits_on_money_know_what_providers_are_sent() {
+    let settings = Settings { prices: Some(serde_json::json!({"providers": {}})), ..fixture::wasm() };
+    let sent = Sends {
+        model: Some("gpt-5".to_owned()),
+        aliases: BTreeMap::from([("fast".to_owned(), "gpt-5-mini".to_owned())]),
+        any: false,
+    };
+    let sent = RouteLimit::Sent { sends: vec![sent] };
+    for (limit, told) in [("cost: 9", vec![sent]), ("tokens: 9", Vec::new())] {
+        let text = limited("Gateway", "gw", &format!("{{local: [{{{limit}, unit: Hours}}]}}"));
+        let objects = fixture::objects(&fixture::decode("limits.yaml", &text));
+        let routes = routes(&translate(&objects, &settings), "default/gw/8080");
+        let limits = routes.iter().flat_map(of_route);
+        let found: Vec<_> = limits.filter(|limit| matches!(limit, RouteLimit::Sent { .. })).collect();
+        assert_eq!(found, told);
     }
 }
 

@@ -4,6 +4,7 @@
 mod authentication;
 mod edits;
 mod envoy;
+mod filters;
 mod fixture;
 mod golden;
 mod guards;

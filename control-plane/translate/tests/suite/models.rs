@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use envoy_proto::envoy::config::core::v3::data_source;
 use envoy_proto::envoy::config::route::v3::{RouteConfiguration, route};
-use translate::{Delivery, ResourceKind, Runtime, Settings, Translation, translate};
+use translate::{ResourceKind, Translation};
 
 use crate::fixture;
 
@@ -42,11 +42,7 @@ spec:
 "#;
 
 fn translated(text: &str) -> Translation {
-    let settings = Settings {
-        delivery: Delivery::Discovery,
-        ..Settings::new(Runtime::Wasm { module: "/opt/weir/weir.wasm".into() })
-    };
-    let translation = translate(&fixture::objects(&fixture::decode("models.yaml", text)), &settings);
+    let translation = fixture::translated(text);
     assert_eq!(translation.findings, []);
     translation
 }

@@ -8,7 +8,7 @@ use envoy_proto::envoy::config::route::v3::{Route, RouteConfiguration, route_mat
 use proptest::prelude::*;
 use proptest::sample::Index;
 use resources::{Object, ObjectKey};
-use translate::{Delivery, Objects, ResourceKind, Runtime, Settings, Translation, translate};
+use translate::{Delivery, Objects, ResourceKind, Settings, Translation, translate};
 
 use crate::fixture::{self, Usable};
 
@@ -20,7 +20,7 @@ fn pool() -> &'static [(Object, Usable)] {
 }
 
 fn settings(delivery: Delivery) -> Settings {
-    Settings { delivery, ..Settings::new(Runtime::Wasm { module: "/opt/weir/weir.wasm".into() }) }
+    Settings { delivery, ..fixture::wasm() }
 }
 
 #[derive(Debug, Clone)]

@@ -4,18 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use envoy_proto::envoy::config::cluster::v3::Cluster;
-use envoy_proto::envoy::config::core::v3::TypedExtensionConfig;
 use envoy_proto::envoy::config::route::v3::{Route, RouteConfiguration, route, route_action};
-use envoy_proto::envoy::extensions::filters::http::wasm::v3::Wasm;
 use envoy_proto::unpack;
-use filter_config::Provider;
 use proptest::prelude::*;
 use resources::Severity;
-use translate::{Delivery, ResourceKind, Runtime, Settings, Translation, translate};
+use translate::{ResourceKind, Translation};
 
 use crate::edits::changes_between;
-use crate::fixture;
-use crate::guards::guards;
+use crate::filters::{guards, providers};
+use crate::fixture::{self, translated};
 
 const BASE: &str = r#"
 apiVersion: gateway.networking.k8s.io/v1
@@ -67,15 +64,6 @@ const GUARD: &str = "{ai: {promptGuard: {request: [{name: pii, regex: {builtins:
 /// The cluster of the backend where nothing is inherited.
 const PLAIN: &str = "ai/default/llm/one~b06e81e2";
 
-fn settings() -> Settings {
-    let runtime = Runtime::Wasm { module: "/opt/weir/weir.wasm".into() };
-    Settings { delivery: Delivery::Discovery, ..Settings::new(runtime) }
-}
-
-fn translated(text: &str) -> Translation {
-    translate(&fixture::objects(&fixture::decode("scoped.yaml", text)), &settings())
-}
-
 /// A policy for an object, or for a section of it.
 fn policy(name: &str, kind: &str, target: &str, section: Option<&str>, backend: &str) -> String {
     let group = match kind {
@@ -91,20 +79,6 @@ fn policy(name: &str, kind: &str, target: &str, section: Option<&str>, backend: 
 
 fn route_policy(name: &str, route: &str, backend: &str) -> String {
     policy(name, "HTTPRoute", route, None, backend)
-}
-
-/// The configuration of each `provider` filter by cluster, as the filter reads it.
-fn providers(translation: &Translation) -> BTreeMap<String, Provider> {
-    let extensions = translation.resources.iter().filter(|((kind, _), _)| *kind == ResourceKind::Extension);
-    extensions
-        .filter_map(|((_, name), resource)| {
-            let cluster = name.strip_prefix("weir/provider/")?;
-            let extension: TypedExtensionConfig = unpack(&resource.body).unwrap();
-            let wasm: Wasm = unpack(extension.typed_config.as_ref().unwrap()).unwrap();
-            let json: String = unpack(wasm.config.as_ref()?.configuration.as_ref()?).unwrap();
-            Some((cluster.to_owned(), Provider::from_json(json.as_bytes()).unwrap()))
-        })
-        .collect()
 }
 
 /// The routes of a host.

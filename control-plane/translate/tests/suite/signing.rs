@@ -13,7 +13,7 @@ use envoy_proto::envoy::extensions::filters::network::http_connection_manager::v
 use envoy_proto::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
 use envoy_proto::{message_to_json_value, pack, to_json_value, unpack};
 use serde_json::json;
-use translate::{ResourceKind, Runtime, Settings, Translation, translate};
+use translate::{ResourceKind, Translation, translate};
 
 use crate::envoy::{ENVOY, located};
 use crate::fixture;
@@ -100,7 +100,7 @@ fn translation(port: u16) -> Translation {
          spec: {{parentRefs: [{{name: gw}}], rules: [{{backendRefs: [{{group: agentgateway.dev, \
          kind: AgentgatewayBackend, name: llm}}]}}]}}\n"
     );
-    let settings = Settings::new(Runtime::Native { library: "/opt/weir/libweir.so".into() });
+    let settings = fixture::native();
     let translation = translate(&fixture::objects(&fixture::decode("signing.yaml", &objects)), &settings);
     assert_eq!(translation.findings, []);
     translation

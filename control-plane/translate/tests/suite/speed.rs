@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use translate::{Runtime, Settings, translate};
+use translate::translate;
 
 use crate::fixture;
 
@@ -37,7 +37,7 @@ fn a_thousand_routes_to_fifty_backends() {
     assert!(findings.is_empty());
     let all: Vec<_> = decoded.into_iter().map(|decoded| (decoded.object, fixture::Usable::Yes)).collect();
     let objects = fixture::objects(&all);
-    let settings = Settings::new(Runtime::Wasm { module: "/opt/weir/weir.wasm".into() });
+    let settings = fixture::wasm();
     let started = Instant::now();
     let translation = translate(&objects, &settings);
     println!("1000 routes x 50 backends x 2 ports: {:?}", started.elapsed());

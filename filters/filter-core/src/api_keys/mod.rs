@@ -3,9 +3,12 @@
 //! It stands behind `llm`, so that who is refused is told so in their dialect, and before all that asks who calls. A
 //! known key goes no further: it is taken out of the request, and out of the credential `llm` may have kept for
 //! providers that get the client's own.
+//!
+//! As it is the first filter that knows who calls, it also publishes what access logs and spans are to tell of that.
 
 mod location;
 mod refusal;
+mod told;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use self::location::{Found, find, take_out};
 use self::refusal::Refusal;
+use self::told::Told;
 use crate::phases::Phases;
 use crate::{Attribute, BodyMode, HeadersFlow, Host, LocalReply, handoff};
 
@@ -24,6 +28,7 @@ use crate::{Attribute, BodyMode, HeadersFlow, Host, LocalReply, handoff};
 pub(crate) struct ApiKeysPlan {
     policies: BTreeMap<String, Policy>,
     default: Option<String>,
+    told: Told,
 }
 
 #[derive(Debug)]
@@ -46,7 +51,11 @@ impl ApiKeysPlan {
             let compiled = Policy::compile(&name, policy)?;
             Ok((name, compiled))
         });
-        Ok(Self { policies: policies.collect::<Result<_, Error>>()?, default: config.default_policy })
+        Ok(Self {
+            policies: policies.collect::<Result<_, Error>>()?,
+            default: config.default_policy,
+            told: Told::compile(config.told)?,
+        })
     }
 }
 
@@ -143,7 +152,9 @@ impl ApiKeysExchange {
 
 impl Phases for ApiKeysExchange {
     fn request_headers(&mut self, host: &mut dyn Host, _end: bool) -> HeadersFlow {
-        match self.admit(host) {
+        let admitted = self.admit(host);
+        self.plan.told.publish(host);
+        match admitted {
             Ok(()) => HeadersFlow::Continue(BodyMode::Skip),
             Err(reply) => HeadersFlow::Reply(reply),
         }

@@ -288,3 +288,66 @@ fn limits_see_who_it_is() {
     assert_eq!(told(&key, None), (text("red"), None, 1));
     assert_eq!(told(&[(":path", CHAT)], Some("-")), (None, None, 2));
 }
+
+#[test]
+fn logs_are_told_who_calls_and_nothing_where_nobody_knows() {
+    let config = json!({
+        "policies": {"p": policy("optional", x_key())},
+        "told": {
+            "weir.told.team": "apiKey.team",
+            "weir.told.who": "default(jwt.sub, default(apiKey.team, 'nobody'))",
+            "weir.told.roles": "jwt.roles",
+            "weir.told.model": "llm.requestModel",
+            "weir.told.null": "null",
+            "weir.told.first": "request.path.split('/')[1]",
+            "weir.told.is-red": "default(apiKey.team == 'red', false)",
+        },
+    });
+    let plan = Plan::compile(FilterKind::ApiKeys, config.to_string().as_bytes()).unwrap();
+    let told = |route: &str, headers: &[(&str, &str)], claims: Option<&str>| {
+        let state = SharedState::default();
+        let record = Record {
+            path: Some(CHAT.into()),
+            client: Some("openai_chat".into()),
+            model: Some("m".into()),
+            ..Record::default()
+        };
+        state.borrow_mut().insert(RECORD_STATE.to_owned(), record.to_json());
+        let mut stream = FakeStream::start(&plan, &state);
+        stream.host.attributes.insert(Attribute::RouteApiKeys, route.to_owned());
+        if let Some(claims) = claims {
+            stream.host.attributes.insert(Attribute::Jwt, claims.to_owned());
+        }
+        stream.request(&[&[(":path", CHAT)], headers].concat(), &[b"{}"]);
+        let state = state.borrow();
+        let found = state.iter().filter_map(|(key, value)| {
+            Some((key.strip_prefix("weir.told.")?.to_owned(), String::from_utf8(value.clone()).unwrap()))
+        });
+        found.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let expected = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    };
+    let key = ("x-key", "weir-key");
+    assert_eq!(
+        told("p", &[key], None),
+        expected(&[("team", "red"), ("who", "red"), ("model", "m"), ("first", "v1"), ("is-red", "true")])
+    );
+    assert_eq!(
+        told("p", &[], Some(r#"{"sub":"ann","roles":["a"]}"#)),
+        expected(&[
+            ("who", "ann"),
+            ("roles", r#"["a"]"#),
+            ("model", "m"),
+            ("first", "v1"),
+            ("is-red", "false")
+        ])
+    );
+    // Who is refused is told of as well.
+    let nobody = expected(&[("who", "nobody"), ("model", "m"), ("first", "v1"), ("is-red", "false")]);
+    assert_eq!(told("p", &[("x-key", "nobodys")], None), nobody);
+    assert_eq!(told("elsewhere", &[key], None), nobody);
+
+    let broken = Plan::compile(FilterKind::ApiKeys, br#"{"told":{"weir.told.x":"apiKey."}}"#);
+    assert!(broken.unwrap_err().to_string().contains("told[\"weir.told.x\"]"));
+}
