@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import manifests as m
 import processes
 from dialects import Client
+from guard_service import GuardService
 from processes import Process, free_port
 from provider import Provider
 from weir import WEIR, Gateway
@@ -26,6 +28,11 @@ KEYS = {
     "azure": "configured-azure-key",
 }
 AWS = ("AKIDCONFIGURED", "configured-aws-secret")
+
+
+def stored_keys() -> list[dict[str, Any]]:
+    """The Secrets with all of them."""
+    return [*(m.secret(name, key) for name, key in KEYS.items()), m.aws_secret("bedrock", *AWS)]
 
 
 @pytest.fixture(scope="session", params=RUNTIMES)
@@ -58,6 +65,20 @@ def demo_port() -> Iterator[int]:
 
 
 @pytest.fixture(scope="session")
+def guard_service() -> Iterator[GuardService]:
+    """The guard webhook; tests use `judge`."""
+    service = GuardService()
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def judge(guard_service: GuardService) -> GuardService:
+    guard_service.clear()
+    return guard_service
+
+
+@pytest.fixture(scope="session")
 def closed_port() -> int:
     """A port nobody listens on."""
     return free_port()
@@ -74,12 +95,9 @@ def gateway(
     """The gateway most tests share: a route for every backend, under the backend's name."""
     gateway = Gateway(tmp_path_factory.mktemp(f"shared-{runtime}") / "config", runtime)
     gateway.write("gateway.yaml", m.dump(m.gateway_class(), m.gateway(gateway.port)))
-    secrets = [m.secret(name, key) for name, key in KEYS.items()]
-    gateway.write("keys.yaml", m.dump(*secrets, m.aws_secret("bedrock", *AWS)))
+    gateway.write("keys.yaml", m.dump(*stored_keys()))
     backends = all_backends(scripted.port, closed_port, demo_port)
-    routes = [
-        m.route(name, m.rule(name, path=f"/{name}")) for name in (b["metadata"]["name"] for b in backends)
-    ]
+    routes = m.routes(backend["metadata"]["name"] for backend in backends)
     by_model = m.route(
         "by-model",
         m.rule("openai", x_gateway_model_name="gpt-routed"),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+from http_server import Handler, HttpServer
 
 # Name of a key → the algorithm of its signatures.
 ALGORITHMS = {"rsa": "RS256", "ec": "ES256", "ed": "EdDSA"}
@@ -51,32 +51,17 @@ class Issuer:
         return {"issuer": self.name, "audiences": [self.audience], "jwks": jwks}
 
 
-class KeyServer:
+class KeyServer(HttpServer):
     """Tells an issuer's keys at `/keys`, and counts how often it is asked."""
 
     def __init__(self, issuer: Issuer) -> None:
         self.asked = 0
         server = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Keys(Handler):
             def do_GET(self) -> None:
                 server.asked += 1
                 found = self.path == "/keys"
-                body = issuer.jwks.encode() if found else b""
-                self.send_response(200 if found else 404)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                self.answer(issuer.jwks.encode() if found else b"", 200 if found else 404)
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(10)
+        super().__init__(Keys)

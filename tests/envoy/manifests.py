@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
@@ -186,6 +187,11 @@ def route(
     if hostname:
         spec["hostnames"] = [hostname]
     return {"apiVersion": GATEWAY_API, "kind": "HTTPRoute", "metadata": {"name": name}, "spec": spec}
+
+
+def routes(backends: Iterable[str]) -> list[dict[str, Any]]:
+    """A route to each of these backends, under the backend's name."""
+    return [route(name, rule(name, path=f"/{name}")) for name in backends]
 
 
 def body_limit(size: str, gateway: str = "ai") -> dict[str, Any]:

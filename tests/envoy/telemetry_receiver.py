@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import grpc
@@ -19,6 +18,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+
+from http_server import Handler, HttpServer
 
 
 def attributes(pairs: Any) -> dict[str, Any]:
@@ -105,22 +106,18 @@ class HttpReceiver(Receiver):
         super().__init__()
         receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Collector(Handler):
             def do_POST(self) -> None:  # the name is the library's
                 if self.path == "/v1/traces":
                     receiver._traced(ExportTraceServiceRequest.FromString(self._body()))
                 else:
                     assert self.path == "/v1/logs", self.path
                     receiver._logged(ExportLogsServiceRequest.FromString(self._body()))
-                self.send_response(200)
-                self.send_header("content-length", "0")
-                self.end_headers()
+                self.answer(b"", content_type="application/x-protobuf")
 
             def _body(self) -> bytes:
-                if length := self.headers.get("content-length"):
-                    return self.rfile.read(int(length))
+                if "content-length" in self.headers:
+                    return self.body()
                 body = b""
                 while size := int(self.rfile.readline(), 16):
                     body += self.rfile.read(size)
@@ -128,18 +125,11 @@ class HttpReceiver(Receiver):
                 self.rfile.readline()
                 return body
 
-            def log_message(self, format: str, *arguments: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
+        self._server = HttpServer(Collector)
+        self.port = self._server.port
 
     def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()
 
 
 class GrpcReceiver(Receiver):

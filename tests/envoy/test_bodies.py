@@ -17,7 +17,7 @@ import pytest
 import answers
 import dialects
 import manifests as m
-from conftest import AWS, KEYS, providers
+from conftest import providers, stored_keys
 from dialects import Client
 from processes import resident_bytes
 from provider import Provider, reply
@@ -38,8 +38,7 @@ def limited(runtime: str, scripted: Provider, tmp_path_factory: pytest.TempPathF
         m.dump(
             m.gateway_class(),
             m.gateway(gateway.port),
-            *(m.secret(name, key) for name, key in KEYS.items()),
-            m.aws_secret("bedrock", *AWS),
+            *stored_keys(),
             *(m.backend(name, entry, key=key) for name, entry, key in providers(scripted.port)),
             m.route("r", *(m.rule(name, path=f"/{name}") for name, *_ in providers(scripted.port))),
             m.body_limit("1Mi"),

@@ -11,7 +11,7 @@ import pytest
 import answers
 import dialects
 import manifests as m
-from conftest import AWS, KEYS, providers
+from conftest import providers, stored_keys
 from dialects import FEW_PAIRS, Client, ids, read_cut
 from limits import bucket, left, limit, until
 from provider import Connection, Provider, Request, Script, stream
@@ -44,21 +44,14 @@ def gateway(runtime: str, scripted: Provider, tmp_path_factory: pytest.TempPathF
     names = [backend["metadata"]["name"] for backend in backends]
     limited = [name for name in names if name.startswith("limited")]
     gateway.write("gateway.yaml", m.dump(m.gateway_class(), m.gateway(gateway.port)))
-    gateway.write("keys.yaml", m.dump(*(m.secret(*key) for key in KEYS.items()), m.aws_secret("bedrock", *AWS)))
+    gateway.write("keys.yaml", m.dump(*stored_keys()))
     gateway.write("backends.yaml", m.dump(*backends))
-    gateway.write("routes.yaml", m.dump(*(m.route(name, m.rule(name, path=f"/{name}")) for name in names)))
+    gateway.write("routes.yaml", m.dump(*m.routes(names)))
     limits = limit("cut", *limited, local=[bucket(100_000)], reserve={"outputTokens": 50})
     gateway.write("limits.yaml", m.dump(limits))
     gateway.start()
     yield gateway
     gateway.stop()
-
-
-@pytest.fixture
-def client(gateway: Gateway) -> Iterator[Client]:
-    client = Client(gateway)
-    yield client
-    client.close()
 
 
 def going_on(*pieces: str, more: str = "more ", times: int = 20) -> Script:

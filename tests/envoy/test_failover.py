@@ -15,7 +15,7 @@ import pytest
 import answers
 import dialects
 import manifests as m
-from conftest import AWS, KEYS
+from conftest import AWS, KEYS, stored_keys
 from dialects import Client
 from provider import Connection, Provider, Request, Script, hang_up, reply, silent, stream
 from weir import Gateway
@@ -107,22 +107,14 @@ def gateway(
     names = [backend["metadata"]["name"] for backend in backends]
     rules = {name: m.rule(name, path=f"/{name}") for name in names}
     rules["codes"]["retry"] = {"codes": [401, 403]}
-    secrets = [m.secret(name, key) for name, key in KEYS.items()]
     gateway.write("gateway.yaml", m.dump(m.gateway_class(), m.gateway(gateway.port)))
-    gateway.write("keys.yaml", m.dump(*secrets, m.aws_secret("bedrock", *AWS)))
+    gateway.write("keys.yaml", m.dump(*stored_keys()))
     gateway.write("backends.yaml", m.dump(*backends, *m.service("nobody", 8000)))
     gateway.write("routes.yaml", m.dump(*(m.route(name, rule) for name, rule in rules.items())))
     gateway.start()
     yield gateway
     gateway.stop()
     no_tls.listening.close()
-
-
-@pytest.fixture
-def client(gateway: Gateway) -> Iterator[Client]:
-    client = Client(gateway)
-    yield client
-    client.close()
 
 
 def paths(provider: Provider) -> list[str]:

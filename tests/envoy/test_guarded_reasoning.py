@@ -56,7 +56,7 @@ def guarded(
     ]
     names = [backend["metadata"]["name"] for backend in backends]
     gateway.write("backends.yaml", m.dump(*backends))
-    gateway.write("routes.yaml", m.dump(*(m.route(name, m.rule(name, path=f"/{name}")) for name in names)))
+    gateway.write("routes.yaml", m.dump(*m.routes(names)))
     gateway.start()
     yield gateway
     gateway.stop()

@@ -13,7 +13,7 @@ import answers
 import dialects
 import gemini_answers
 import manifests as m
-from conftest import AWS, KEYS, providers
+from conftest import providers, stored_keys
 from provider import Provider, reply, stream
 from weir import Gateway
 
@@ -28,8 +28,7 @@ def guarded(
     """A backend of each provider that masks in requests and answers."""
     gateway = Gateway(tmp_path_factory.mktemp(f"texts-{runtime}") / "config", runtime)
     gateway.write("gateway.yaml", m.dump(m.gateway_class(), m.gateway(gateway.port)))
-    secrets = [m.secret(name, key) for name, key in KEYS.items()]
-    gateway.write("keys.yaml", m.dump(*secrets, m.aws_secret("bedrock", *AWS)))
+    gateway.write("keys.yaml", m.dump(*stored_keys()))
     mask = {"name": "pii", "regex": {"action": "Mask", "builtins": ["Ssn"]}}
     guards = {"request": [mask | {"scope": EVERYTHING}], "response": [mask]}
     backends = [
@@ -38,7 +37,7 @@ def guarded(
     ]
     names = [backend["metadata"]["name"] for backend in backends]
     gateway.write("backends.yaml", m.dump(*backends))
-    gateway.write("routes.yaml", m.dump(*(m.route(name, m.rule(name, path=f"/{name}")) for name in names)))
+    gateway.write("routes.yaml", m.dump(*m.routes(names)))
     gateway.start()
     yield gateway
     gateway.stop()

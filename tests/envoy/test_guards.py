@@ -12,7 +12,7 @@ import pytest
 import answers
 import dialects
 import manifests as m
-from conftest import AWS, KEYS, providers
+from conftest import providers, stored_keys
 from dialects import FEW_PAIRS, PAIRS, Client, ids
 from guard_service import GuardService, masking, rejecting
 from provider import Provider, reply, stream
@@ -72,21 +72,13 @@ GUARDS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="session")
-def judge() -> Iterator[GuardService]:
-    service = GuardService()
-    yield service
-    service.stop()
-
-
-@pytest.fixture(scope="session")
 def guarded(
-    runtime: str, scripted: Provider, judge: GuardService, tmp_path_factory: pytest.TempPathFactory
+    runtime: str, scripted: Provider, guard_service: GuardService, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
     """A gateway with a backend `<guard>-<provider>` for each of them."""
     gateway = Gateway(tmp_path_factory.mktemp(f"guards-{runtime}") / "config", runtime)
     gateway.write("gateway.yaml", m.dump(m.gateway_class(), m.gateway(gateway.port)))
-    secrets = [m.secret(name, key) for name, key in KEYS.items()]
-    gateway.write("keys.yaml", m.dump(*secrets, m.aws_secret("bedrock", *AWS)))
+    gateway.write("keys.yaml", m.dump(*stored_keys()))
     backends = [
         m.backend(f"{guard}-{name}", entry, key=key, **({"ai": {"promptGuard": rules}} if rules else {}))
         for guard, rules in GUARDS.items()
@@ -94,8 +86,8 @@ def guarded(
         if guard in ("plain", "mask", "reject") or name in ("openai", "anthropic")
     ]
     names = [backend["metadata"]["name"] for backend in backends]
-    gateway.write("backends.yaml", m.dump(*backends, m.static("judge", judge.port)))
-    gateway.write("routes.yaml", m.dump(*(m.route(name, m.rule(name, path=f"/{name}")) for name in names)))
+    gateway.write("backends.yaml", m.dump(*backends, m.static("judge", guard_service.port)))
+    gateway.write("routes.yaml", m.dump(*m.routes(names)))
     gateway.start()
     yield gateway
     gateway.stop()
@@ -115,7 +107,6 @@ class Guarded(Client):
 
 @pytest.fixture
 def client(guarded: Gateway, judge: GuardService) -> Iterator[Guarded]:
-    judge.clear()
     client = Guarded(guarded)
     yield client
     client.close()
@@ -134,6 +125,20 @@ def say(provider: Provider, upstream: str, streamed: bool) -> None:
         provider.then(reply(answers.text(upstream, SAID)))
 
 
+def assert_masked(provider: Provider, dialect: str, response: httpx.Response) -> None:
+    """Neither the provider nor the client got what it may not see."""
+    assert dialects.read(dialect, response).text == MASKED
+    assert b"6789" not in response.content
+    sent = provider.last.body.decode()
+    assert ADDRESS not in sent and "<EMAIL_ADDRESS>" in sent
+
+
+def assert_left_alone(provider: Provider, dialect: str, response: httpx.Response) -> None:
+    """Provider and client got every word."""
+    assert dialects.read(dialect, response).text == SAID
+    assert ADDRESS in provider.last.body.decode()
+
+
 @both
 @every_pair
 def test_t19_masks_whole_and_streamed(
@@ -141,10 +146,7 @@ def test_t19_masks_whole_and_streamed(
 ) -> None:
     say(provider, upstream, streamed)
     response = client.ask(dialect, f"mask-{upstream}", content=f"I am {ADDRESS}", stream=streamed)
-    assert dialects.read(dialect, response).text == MASKED
-    assert b"6789" not in response.content
-    sent = provider.last.body.decode()
-    assert ADDRESS not in sent and "<EMAIL_ADDRESS>" in sent
+    assert_masked(provider, dialect, response)
 
 
 @both
@@ -180,8 +182,7 @@ def test_t20_other_backends_are_left_alone(
 ) -> None:
     say(provider, upstream, streamed)
     response = client.ask(dialect, f"plain-{upstream}", content=f"I am {ADDRESS}", stream=streamed)
-    assert dialects.read(dialect, response).text == SAID
-    assert ADDRESS in provider.last.body.decode()
+    assert_left_alone(provider, dialect, response)
 
 
 def test_a_rejection_in_ones_own_words(client: Guarded, provider: Provider) -> None:
@@ -338,7 +339,7 @@ def test_guards_are_of_the_provider_that_answers(
     """Failing over from a guarded to another provider: each has its own guards."""
     gateway = Gateway(tmp_path / "config", runtime)
     gateway.write("gateway.yaml", m.dump(m.gateway_class(), m.gateway(gateway.port)))
-    gateway.write("keys.yaml", m.dump(*(m.secret(name, key) for name, key in KEYS.items())))
+    gateway.write("keys.yaml", m.dump(*stored_keys()))
     entry = m.with_key(m.provider("openai", provider.port), "openai")
     first = entry | {"policies": entry["policies"] | {"ai": {"promptGuard": GUARDS["mask"]}}}
     second = m.with_key(m.provider("anthropic", provider.port), "anthropic")

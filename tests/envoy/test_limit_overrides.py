@@ -14,7 +14,7 @@ from google.protobuf.struct_pb2 import Value
 import answers
 import dialects
 import manifests as m
-from conftest import AWS, KEYS
+from conftest import stored_keys
 from limits import USED, at_once, codes, decisions, limit, until
 from provider import Provider, hang_up, reply
 from ratelimit_server import RateLimits, shown
@@ -104,10 +104,9 @@ def gateway(
 ) -> Iterator[Gateway]:
     gateway = Gateway(tmp_path_factory.mktemp(f"overrides-{runtime}") / "config", runtime)
     gateway.write("gateway.yaml", m.dump(m.gateway_class(), m.gateway(gateway.port)))
-    secrets = [m.secret(name, key) for name, key in KEYS.items()]
     openai = m.backend("openai", m.provider("openai", scripted.port), key="openai")
     backends = [openai, chain("chain", scripted.port)]
-    gateway.write("backends.yaml", m.dump(*secrets, m.aws_secret("bedrock", *AWS), *backends))
+    gateway.write("backends.yaml", m.dump(*stored_keys(), *backends))
     routes = [m.route(name, m.rule("openai", path=f"/{name}")) for name in ("plan", "looked", "budget", "failing")]
     routes += [m.route(name, m.rule("openai", path=f"/{name}")) for name in ("edited", "free", "keys")]
     routes.append(m.route("chain", m.rule("chain", path="/chain")))

@@ -10,7 +10,7 @@ import pytest
 import answers
 import dialects
 import manifests as m
-from conftest import AWS, KEYS, providers
+from conftest import KEYS, providers, stored_keys
 from dialects import Client
 from provider import Provider, reply
 from weir import Gateway
@@ -64,8 +64,7 @@ def governed(runtime: str, scripted: Provider, tmp_path_factory: pytest.TempPath
         m.dump(
             m.gateway_class(),
             m.gateway(gateway.port),
-            *(m.secret(name, key) for name, key in KEYS.items()),
-            m.aws_secret("bedrock", *AWS),
+            *stored_keys(),
             *backends,
             routed,
             m.route(

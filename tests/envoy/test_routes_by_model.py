@@ -9,11 +9,11 @@ import pytest
 import answers
 import dialects
 import manifests as m
-from conftest import AWS, KEYS
+from conftest import KEYS, stored_keys
 from dialects import Client
 from limits import bucket, limit
 from provider import Provider, reply
-from test_failover import chain, over_both_workers, paths
+from test_failover import chain, paths
 from weir import Gateway
 
 
@@ -24,21 +24,13 @@ def gateway(runtime: str, scripted: Provider, tmp_path_factory: pytest.TempPathF
     same = [m.with_key(m.provider("openai", port, prefix=f"/{name}/v1"), "openai") for name in "ab"]
     by_model = m.rule("named", path="/any")
     by_model["matches"][0]["headers"] = [{"name": "x-gateway-model-name", "value": "named"}]
-    secrets = [m.secret(name, key) for name, key in KEYS.items()]
     gateway.write("gateway.yaml", m.dump(m.gateway_class(), m.gateway(gateway.port)))
-    gateway.write("keys.yaml", m.dump(*secrets, m.aws_secret("bedrock", *AWS)))
+    gateway.write("keys.yaml", m.dump(*stored_keys()))
     gateway.write("backends.yaml", m.dump(m.groups("named", same[:1], same[1:]), chain("rest", port)))
     gateway.write("routes.yaml", m.dump(m.route("named", by_model), m.route("rest", m.rule("rest", path="/any"))))
     gateway.start()
     yield gateway
     gateway.stop()
-
-
-@pytest.fixture
-def client(gateway: Gateway) -> Iterator[Client]:
-    client = Client(gateway)
-    yield client
-    client.close()
 
 
 PAUSE = reply(answers.error("openai", 429), 429, headers={"retry-after": "60"})

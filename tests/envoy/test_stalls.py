@@ -10,7 +10,7 @@ import pytest
 import answers
 import dialects
 import manifests as m
-from conftest import AWS, KEYS, providers
+from conftest import providers, stored_keys
 from dialects import Client
 from provider import Provider, silent, stream
 from weir import Gateway
@@ -35,8 +35,7 @@ def impatient(
         m.dump(
             m.gateway_class(),
             m.gateway(gateway.port),
-            *(m.secret(name, key) for name, key in KEYS.items()),
-            m.aws_secret("bedrock", *AWS),
+            *stored_keys(),
             *(m.backend(name, entry, key=key) for name, entry, key in providers(port)),
             m.route("r", *rules),
         ),

@@ -3,48 +3,34 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from http_server import Handler, HttpServer
 
-class TokenServer:
+
+class TokenServer(HttpServer):
     """Gives every grant a token named after its path, and keeps what it was asked for: path and form."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, str]]] = []
         server = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Tokens(Handler):
             def do_POST(self) -> None:
-                form = dict(parse_qsl(self.rfile.read(int(self.headers["content-length"])).decode()))
+                form = dict(parse_qsl(self.body().decode()))
                 server.asked.append((self.path, form))
                 token = "token-of-" + self.path.strip("/").split("/")[0]
                 body = json.dumps({"access_token": token, "expires_in": 3600, "token_type": "Bearer"})
-                self.send_response(200)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body.encode())
+                self.answer(body.encode())
 
-            def log_message(self, format: str, *arguments: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
+        super().__init__(Tokens)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(10)
+        return f"http://127.0.0.1:{self.port}"
 
 
 def service_account(token_uri: str) -> str:

@@ -19,7 +19,6 @@ from processes import Process, children, free_port
 REPOSITORY = Path(__file__).resolve().parents[2]
 DIST = Path(os.environ.get("WEIR_DIST", REPOSITORY / "dist"))
 WEIR = DIST / "weir"
-MODULES = {"wasm": DIST / "weir.wasm", "native": DIST / "libweir.so"}
 
 # What `weir run --log-format json` writes, within a JSON line, once Envoy serves the first configuration.
 READY = '"message":"ready in'
