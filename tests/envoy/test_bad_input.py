@@ -61,6 +61,13 @@ BROKEN = {
         ["{file}:", "AgentgatewayBackend default/bad", "promptGuard", 'did you mean "Email"?'],
     ),
     # What a policy is for must not be served as if there were no policy.
+    "guard without an apiVersion": (
+        m.dump(
+            m.route("bad", m.rule("good", path="/bad")),
+            m.policy("guard", "HTTPRoute", "bad", backend={"ai": {"promptGuard": {}}}),
+        ).replace("apiVersion: agentgateway.dev/v1alpha1\n", ""),
+        ["{file}:", "AgentgatewayPolicy default/guard", "is answered with 500"],
+    ),
     "misspelt guard of a route": (
         m.dump(
             m.route("bad", m.rule("good", path="/bad")),
@@ -177,6 +184,36 @@ def test_a_start_with_nothing_but_errors(runtime: str, folder: Path, provider: P
         write_good(gateway, provider)
         gateway.process.wait_line('"message":"reloaded in', timeout=15, start=mark)
         assert ask(gateway, "good").status_code == 200
+    finally:
+        gateway.stop()
+
+
+def test_what_is_new_waits_until_every_file_can_be_read(
+    runtime: str, folder: Path, provider: Provider
+) -> None:
+    """The policy that asks for keys may stand in the file that is no YAML."""
+    gateway = Gateway(folder, runtime)
+    write_good(gateway, provider)
+    auth = m.dump(
+        m.secret("keys", "key-of-anna"),
+        m.policy("auth", "Gateway", "ai", traffic={"apiKeyAuthentication": {"secretRef": {"name": "keys"}}}),
+    )
+    gateway.write("auth.yaml", auth.replace("kind: Secret", "\tkind: Secret: ["))
+    gateway.start()
+    try:
+        response = ask(gateway, "good")
+        dialects.error_of("anthropic", response, 500)
+        result = weir("validate", "-f", gateway.folder)
+        assert "auth.yaml" in result.stdout and "new are answered with 500" in result.stdout
+        mark = gateway.process.mark()
+        gateway.write("auth.yaml", auth)
+        gateway.process.wait_line('"message":"reloaded in', timeout=15, start=mark)
+        assert ask(gateway, "good").status_code == 401
+        # From now on a broken file costs what is served nothing.
+        mark = gateway.process.mark()
+        gateway.write("auth.yaml", "a: [\n")
+        gateway.process.wait_line(lambda line: "auth.yaml" in message_of(line), 15, mark)
+        assert ask(gateway, "good").status_code == 401
     finally:
         gateway.stop()
 

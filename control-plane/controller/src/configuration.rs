@@ -25,11 +25,12 @@ pub(crate) struct Configuration {
 impl Configuration {
     /// Reads the files and translates what they hold.
     pub(crate) fn load(sources: &mut Sources, settings: &Settings) -> Self {
-        let Loaded { objects, refused, locations, mut findings, unsettled, prices } = sources.load();
+        let Loaded { objects, refused, held, locations, mut findings, unsettled, prices } = sources.load();
         let mut all: Objects = objects.values().cloned().collect();
         for object in refused.into_values() {
             all.refuse(object);
         }
+        held.into_iter().for_each(|key| all.hold(key));
         let settings = Settings { prices, ..settings.clone() };
         let mut translation = translate::translate(&all, &settings);
         for mut finding in std::mem::take(&mut translation.findings) {

@@ -112,7 +112,7 @@ impl Decoder {
             let line = node.entry(field).map_or(node.line, |entry| entry.line);
             let subject = text("kind").map(|kind| subject_of(kind, node, true));
             let remedy = "every object names its apiVersion and kind, for example v1 and Secret";
-            return self.reject(
+            self.reject(
                 self.origin(line),
                 FindingKind::Syntax,
                 subject,
@@ -120,6 +120,10 @@ impl Decoder {
                 "required field is missing",
                 remedy,
             );
+            if text("kind") == Some(Kind::AgentgatewayPolicy.name()) {
+                self.keep_targets(Kind::AgentgatewayPolicy, node);
+            }
+            return;
         };
         if kind == "List" && api_version == "v1" && lists == ListItems::Expand {
             return self.decode_list(node);

@@ -138,6 +138,15 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_without_a_version_is_still_one() {
+        let text = "kind: AgentgatewayPolicy\nmetadata: {name: p}\nspec:\n  targetRefs: [{kind: HTTPRoute, name: r}]\n  \
+                    traffic: {}\n";
+        let (decoded, findings) = decode_documents("p.yaml", text);
+        assert_eq!((decoded.len(), findings.len()), (1, 1));
+        assert!(!decoded[0].usable);
+    }
+
+    #[test]
     fn what_guards_nothing_leaves_nothing() {
         let gateway = "{group: gateway.networking.k8s.io, kind: Gateway, name: g}";
         for spec in [

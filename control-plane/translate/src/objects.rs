@@ -1,6 +1,6 @@
 //! All objects, by key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use resources::gateway_api::gatewayclasses::GatewayClass;
 use resources::gateway_api::gateways::Gateway;
@@ -20,6 +20,8 @@ pub struct Objects {
     /// Objects validation found unusable. They are known, so that a reference to one can say so, and so that
     /// what a policy among them guards is closed.
     refused: BTreeMap<ObjectKey, Object>,
+    /// Those that wait until it is known what guards them.
+    held: BTreeSet<ObjectKey>,
 }
 
 /// Typed access by key.
@@ -96,8 +98,15 @@ impl Objects {
         self.refused.insert(key, object);
     }
 
+    /// Has a Gateway, an HTTPRoute or an AgentgatewayModel wait: requests for it are answered with 500 until it is deleted.
+    /// For when something could not be read that may be a policy for it.
+    pub fn hold(&mut self, key: ObjectKey) {
+        self.held.insert(key);
+    }
+
     /// Removes an object, refused or not.
     pub fn delete(&mut self, key: &ObjectKey) {
+        self.held.remove(key);
         self.usable.remove(key);
         self.refused.remove(key);
     }
@@ -117,7 +126,7 @@ impl FromIterator<Object> for Objects {
     /// Usable objects.
     fn from_iter<I: IntoIterator<Item = Object>>(objects: I) -> Self {
         let usable = objects.into_iter().map(|object| (object.key(), object)).collect();
-        Self { usable, refused: BTreeMap::new() }
+        Self { usable, ..Self::default() }
     }
 }
 
@@ -145,6 +154,11 @@ impl Objects {
         let mut known = self.usable.keys().chain(self.refused.keys());
         let found = known.find(|key| key.kind == wanted.kind && key.name == wanted.name);
         found.map(|key| format!(" (there is one in namespace {})", key.namespace)).unwrap_or_default()
+    }
+
+    /// Those that wait.
+    pub(crate) fn held(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.held.iter()
     }
 
     /// Whether the object with this key is refused.

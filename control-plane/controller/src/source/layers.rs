@@ -1,7 +1,8 @@
 //! Objects from layers of files: each `-f` is a layer, a later one replaces objects of an earlier one.
 //!
 //! What no longer decodes does not take the object away: its last good version stays in force until the file is
-//! mended or the object deleted.
+//! mended or the object deleted. Of a document that is nothing nobody knows whether it is a policy: what was not served
+//! before waits until it can be read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -25,6 +26,8 @@ pub(crate) struct Loaded {
     pub(crate) objects: BTreeMap<ObjectKey, Object>,
     /// Objects that were read but are unusable, and have no earlier version that could stay in force.
     pub(crate) refused: BTreeMap<ObjectKey, Object>,
+    /// Objects in force that must not be served yet: something cannot be read that may be a policy for them.
+    pub(crate) held: BTreeSet<ObjectKey>,
     /// Where they were read; those from the environment alone have none.
     pub(crate) locations: BTreeMap<ObjectKey, Locations>,
     /// What is wrong with files and single objects.
@@ -39,6 +42,8 @@ pub(crate) struct Loaded {
 #[derive(Debug)]
 pub(crate) struct Sources {
     layers: Vec<Layer>,
+    /// What was in force when everything could be read last, of the kinds that are served.
+    served: BTreeSet<ObjectKey>,
     secrets: SecretEntries,
     prices: Option<PriceFile>,
 }
@@ -81,7 +86,7 @@ impl Sources {
             args.files.iter().map(|root| Layer { root: root.clone(), files: BTreeMap::new() }).collect();
         let secrets = SecretEntries::read(&args.secret_env, |name| std::env::var(name).ok())?;
         let prices = args.prices.as_deref().map(PriceFile::open).transpose()?;
-        Ok(Self { layers, secrets, prices })
+        Ok(Self { layers, served: BTreeSet::new(), secrets, prices })
     }
 
     /// Reads all files.
@@ -97,6 +102,7 @@ impl Sources {
             loaded.refused.extend(merged.refused);
             loaded.locations.extend(merged.locations);
         }
+        self.hold(&mut loaded);
         self.secrets.apply(&mut loaded.objects);
         if let Some(file) = &mut self.prices {
             if let Some(problem) = file.reload() {
@@ -107,6 +113,42 @@ impl Sources {
         }
         loaded
     }
+
+    /// Holds what is new while something cannot be read.
+    fn hold(&mut self, loaded: &mut Loaded) {
+        let now = loaded.objects.keys().filter(|key| SERVED.contains(&key.kind)).cloned();
+        let mut unread = loaded.findings.iter_mut().filter(|finding| is_unread(finding)).peekable();
+        if unread.peek().is_none() {
+            self.served = now.collect();
+            return;
+        }
+        loaded.held = now.filter(|key| !self.served.contains(key)).collect();
+        if !loaded.held.is_empty() {
+            unread.for_each(|finding| add_remedy(finding, HELD));
+        }
+    }
+}
+
+/// The kinds a policy may be for that requests reach by themselves.
+const SERVED: [Kind; 3] = [Kind::Gateway, Kind::HttpRoute, Kind::AgentgatewayModel];
+
+const HELD: &str = "until then Gateways, routes and models that are new are answered with 500, since a policy for \
+                    them may stand here";
+
+/// Whether what the finding is about may be a policy of which nothing is known: not even its kind, or not its name.
+fn is_unread(finding: &Finding) -> bool {
+    let unknown = match &finding.subject {
+        Some(subject) => subject.kind == Kind::AgentgatewayPolicy.name() && subject.name.is_empty(),
+        None => finding.kind == FindingKind::Syntax,
+    };
+    finding.severity == Severity::Error && unknown
+}
+
+fn add_remedy(finding: &mut Finding, more: &str) {
+    if !finding.remedy.is_empty() {
+        finding.remedy.push_str("; ");
+    }
+    finding.remedy.push_str(more);
 }
 
 /// The objects of one layer.
@@ -249,10 +291,7 @@ fn keep_last_good(
                 KEPT_ALL
             }
         };
-        if !problem.remedy.is_empty() {
-            problem.remedy.push_str("; ");
-        }
-        problem.remedy.push_str(note);
+        add_remedy(problem, note);
     }
     objects.extend(missing.into_iter().filter(|(key, _)| kept.contains(key)));
 }
@@ -409,6 +448,40 @@ mod tests {
         let loaded = sources.load();
         assert_eq!(values(&loaded), ["b=4"]);
         assert!(loaded.findings.is_empty());
+    }
+
+    #[test]
+    fn what_is_new_waits_until_everything_can_be_read() {
+        let route = |name: &str| {
+            format!(
+                "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: {name}}}\nspec: {{}}\n"
+            )
+        };
+        let held =
+            |loaded: &Loaded| -> Vec<String> { loaded.held.iter().map(|key| key.name.clone()).collect() };
+        let folder = Folder::new();
+        folder.write("base/a.yaml", &(config_map("a", "1") + &route("a"))).write("base/p.yaml", "a: [\n");
+        let mut sources = folder.sources(&["base"]);
+        let loaded = sources.load();
+        assert_eq!(held(&loaded), ["a"]);
+        assert!(texts(&loaded).iter().any(|text| text.contains(HELD)), "{:?}", texts(&loaded));
+        // It can be read now, and everything is served.
+        folder.write("base/p.yaml", &config_map("p", "1"));
+        assert_eq!(held(&sources.load()), [""; 0]);
+        // What was served is served on when a file breaks; only what is new waits.
+        folder.write("base/p.yaml", "just text\n");
+        let loaded = sources.load();
+        assert!(loaded.held.is_empty() && texts(&loaded).iter().all(|text| !text.contains(HELD)));
+        folder.write("base/b.yaml", &route("b"));
+        assert_eq!(held(&sources.load()), ["b"]);
+        folder.write(
+            "base/p.yaml",
+            "apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayPolicy\nspec: {}\n",
+        );
+        assert_eq!(held(&sources.load()), ["b"], "a policy without a name");
+        // A known kind with a wrong field is known to be no policy, or what it is for is closed.
+        folder.write("base/p.yaml", &config_map("p", "{x: y}"));
+        assert_eq!(held(&sources.load()), [""; 0]);
     }
 
     #[test]

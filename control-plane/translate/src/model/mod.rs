@@ -109,7 +109,8 @@ impl std::fmt::Display for Pattern {
 impl<'a> Models<'a> {
     /// All models; none of them is resolved before something leads to it.
     pub(crate) fn new(index: &Index<'a>) -> Self {
-        let usable = index.objects.models().map(|(key, object)| Model::new(key, object, false));
+        let usable = index.objects.models();
+        let usable = usable.map(|(key, object)| Model::new(key, object, index.closed.whole(key)));
         let refused = index.objects.refused_models().map(|(key, object)| Model::new(key, object, true));
         let all = usable.chain(refused).flatten().map(|model| (model.key, model)).collect();
         Self { all, leads: Resolved::default() }

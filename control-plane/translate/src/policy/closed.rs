@@ -2,7 +2,7 @@
 //!
 //! A policy may guard what it targets. When it is refused as a whole, or asks for a credential or for TLS to a
 //! Service, which this version does not serve, traffic must not flow as if it did not exist: what it targets is
-//! answered with 500 until the policy is corrected or deleted.
+//! answered with 500 until the policy is corrected or deleted. So is what waits for something that cannot be read.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ enum Part {
 
 impl Closed {
     pub(crate) fn new(objects: &Objects, findings: &mut Findings) -> Self {
-        let mut closed = Self::default();
+        let mut closed = Self(objects.held().map(|key| (key.clone(), Part::Whole)).collect());
         for (key, policy) in objects.refused_policies() {
             if only_observes(policy) {
                 let message = "the policy is refused, so nothing in it is in force";

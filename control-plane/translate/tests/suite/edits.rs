@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use resources::Object;
+use resources::{Kind, Object};
 use translate::{Objects, ResourceKind, translate};
 
 use crate::fixture;
@@ -209,5 +209,32 @@ fn a_refused_policy_that_only_observes_closes_nothing() {
         let refused = translation.routes.iter().filter(|route| route.leads_to.contains("500")).count();
         assert_eq!(refused > 0, closes, "{spec}: {:?}", translation.routes);
         assert!(translation.findings.iter().any(|finding| finding.message.contains("refused")), "{spec}");
+    }
+}
+
+#[test]
+fn what_waits_is_answered_with_500() {
+    // Answers that reach no provider.
+    const OURS: [&str; 3] = ["500", "the list of models", "no such model"];
+    let fixture = |name: &str| std::fs::read_to_string(format!("fixtures/{name}.yaml")).unwrap();
+    for (text, kind) in [
+        (BASE.to_owned(), Kind::Gateway),
+        (BASE.to_owned(), Kind::HttpRoute),
+        (fixture("models"), Kind::AgentgatewayModel),
+        (fixture("models"), Kind::Gateway),
+    ] {
+        let mut objects = fixture::objects(&fixture::decode("edit.yaml", &text));
+        let open = |objects: &Objects| {
+            let routes = translate(objects, &fixture::wasm()).routes.into_iter();
+            let texts = routes.filter(|route| !OURS.iter().any(|own| route.leads_to.contains(own)));
+            texts.map(|route| format!("{} → {}", route.matches, route.leads_to)).collect::<Vec<_>>()
+        };
+        assert_ne!(open(&objects), [""; 0], "{kind:?}");
+        let keys: Vec<_> =
+            fixture::decode("edit.yaml", &text).iter().map(|(object, _)| object.key()).collect();
+        keys.iter().filter(|key| key.kind == kind).for_each(|key| objects.hold(key.clone()));
+        assert_eq!(open(&objects), [""; 0], "{kind:?}");
+        keys.iter().for_each(|key| objects.delete(key));
+        assert_eq!(objects, Objects::default());
     }
 }
