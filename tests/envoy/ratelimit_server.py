@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
