@@ -124,7 +124,12 @@ impl Sources {
         }
         loaded.held = now.filter(|key| !self.served.contains(key)).collect();
         if !loaded.held.is_empty() {
-            unread.for_each(|finding| add_remedy(finding, HELD));
+            unread.for_each(|finding| {
+                if finding.remedy.is_empty() {
+                    add_remedy(finding, "correct it");
+                }
+                add_remedy(finding, HELD);
+            });
         }
     }
 }
@@ -464,7 +469,7 @@ mod tests {
         let mut sources = folder.sources(&["base"]);
         let loaded = sources.load();
         assert_eq!(held(&loaded), ["a"]);
-        assert!(texts(&loaded).iter().any(|text| text.contains(HELD)), "{:?}", texts(&loaded));
+        assert!(texts(&loaded)[0].ends_with(&format!("(correct it; {HELD})")), "{:?}", texts(&loaded));
         // It can be read now, and everything is served.
         folder.write("base/p.yaml", &config_map("p", "1"));
         assert_eq!(held(&sources.load()), [""; 0]);
