@@ -1,7 +1,7 @@
 //! Guards over a text, whole and in pieces, as it is and as JSON. The input is the text; what is not UTF-8 is replaced.
 //!
 //! Holds: no panic; what comes out does not depend on the split, and what has come out is never taken back; masked
-//! JSON is JSON; what was masked reversibly comes back.
+//! JSON is JSON; what was masked reversibly comes back, as it was where the text is no JSON.
 
 #![no_main]
 #![forbid(unsafe_code)]
@@ -61,10 +61,15 @@ fuzz_target!(|input: &[u8]| {
     let mut vault = Vault::new();
     let applied = REVERSIBLE.apply(&text, Form::Text, &mut vault).expect("nothing rejects");
     let masked = applied.text.as_deref().unwrap_or(&text);
+    // Into a text that is JSON so far, values come back with the escapes its strings want.
+    let expected = match masked.trim_start().starts_with(['{', '[']) {
+        true => vault.restore(masked, Form::Text).unwrap_or_else(|| masked.to_owned()),
+        false => text.clone().into_owned(),
+    };
     for size in [1, 5, usize::MAX] {
-        let restored =
-            stream(Guards::default().start(Form::Text).restoring(), &mut vault, masked, size, &text);
-        assert_eq!(restored, text, "restored in pieces of {size}");
+        let chain = Guards::default().start(Form::Text).restoring();
+        let restored = stream(chain, &mut vault, masked, size, &expected);
+        assert_eq!(restored, expected, "restored in pieces of {size}");
     }
 });
 
