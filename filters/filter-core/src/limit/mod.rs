@@ -81,7 +81,9 @@ impl Phases for LimitExchange {
             return HeadersFlow::Continue(BodyMode::Skip);
         }
         let expected = handoff.as_ref().map_or(Expected::default(), expected);
-        let models = amounts::possible_prices(plan.prices.as_ref(), asking.model, sends(names.as_deref()));
+        // Looking for prices is for those who count money.
+        let prices = plan.prices.as_ref().filter(|_| policies.iter().any(|policy| policy.counts_money()));
+        let models = amounts::possible_prices(prices, asking.model, sends(names.as_deref()));
         let now_ms = host.now_ms();
         let taken = self.take_local(host, &policies, now_ms, &mut |bucket, reserve, there| {
             expected.fit(bucket.unit, reserve, &models, there, bucket.shape.capacity)

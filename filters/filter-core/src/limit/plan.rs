@@ -29,6 +29,16 @@ pub(super) struct Policy {
     pub(super) reserve: Reserve,
 }
 
+impl Policy {
+    /// Whether it reserves money, which takes prices.
+    pub(super) fn counts_money(&self) -> bool {
+        let local = self.local.iter().map(|bucket| bucket.unit);
+        local
+            .chain(self.descriptors.iter().map(|descriptor| descriptor.unit))
+            .any(|unit| unit == Unit::MicroUsd)
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Bucket {
     /// Under which its level is shared.
